@@ -1,0 +1,8 @@
+"""Repair wrong training labels with influence functions, inside scikit-learn."""
+
+from skrdia._rdia import RDIAClassifier
+from skrdia.influence import Influence, influence, influence_matrix
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["Influence", "RDIAClassifier", "influence", "influence_matrix"]

@@ -1,0 +1,7 @@
+"""The only module that imports private scikit-learn, or hides a difference between its versions."""
+
+from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+__all__ = ["HasMethods", "Interval", "StrOptions", "_fit_context", "_safe_indexing"]

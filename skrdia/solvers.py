@@ -1,0 +1,226 @@
+"""Solvers of H x = g for a curvature H (p, p), positive semi-definite, and one or more gradients g.
+
+Each is a function ``solve(H, g, *, random_state=None) -> (x, info)``: H a `Curvature`, g an array (p,) or (p, m), x of
+the shape of g, and info a dict with at least
+
+    iterations   of the longest of the m solves
+    residual     largest of the m relative residuals, in the norm of the solver
+    converged    whether every residual is within the solver's tolerance
+
+The iterative ones work in the variables D^(1/2) x, with D the diagonal of H (Jacobi preconditioning), and measure
+residuals there: neither the iterations nor the accuracy depend on the units of the columns. Where H is singular, as for
+a multinomial model, they return a solution, which gives the same influences as any other.
+
+References: Shewchuk, "An introduction to the conjugate gradient method without the agonizing pain", 1994. Agarwal,
+Bullins, Hazan, "Second-order stochastic optimization for machine learning in linear time", JMLR 2017 (LiSSA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, cg
+from sklearn.utils import check_random_state
+
+from skrdia.curvature import Curvature
+from skrdia.views._base import Array
+
+__all__ = ["DETERMINISTIC", "SOLVERS", "direct", "identity", "lissa", "newton_cg"]
+
+Solution = tuple[Array, dict[str, Any]]
+
+
+def newton_cg(
+    H: Curvature, g: Array, *, rtol: float = 1e-6, max_iter: int = 1000, random_state: object = None
+) -> Solution:
+    """Conjugate gradients with the Jacobi preconditioner; H is never formed.
+
+    Parameters
+    ----------
+    H : Curvature
+    g : array of shape (p,) or (p, m)
+    rtol : float, default=1e-6
+        Relative residual at which to stop.
+    max_iter : int, default=1000
+    random_state : object
+        Ignored.
+
+    Returns
+    -------
+    x : array of the shape of g
+    info : dict
+    """
+    scale = _jacobi_scale(H)
+    scaled = LinearOperator(H.shape, matvec=lambda u: scale * H.matvec(scale * u), dtype=np.float64)
+
+    def solve(b: Array) -> tuple[Array, int]:
+        steps: list[None] = []
+        u, _ = cg(scaled, b, rtol=rtol, atol=0.0, maxiter=max_iter, callback=lambda _: steps.append(None))
+        return u, len(steps)
+
+    return _solve_columns(solve, scaled, scale, g, tolerance=2.0 * rtol)  # the recursive residual drifts a little
+
+
+def direct(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
+    """Dense eigendecomposition, inverted on the range of H: memory p**2, time p**3.
+
+    Parameters
+    ----------
+    H : Curvature
+    g : array of shape (p,) or (p, m)
+    random_state : object
+        Ignored.
+
+    Returns
+    -------
+    x : array of the shape of g
+    info : dict
+    """
+    p = H.shape[0]
+    if p > _DIRECT_MAX:
+        raise ValueError(
+            f"hessian='direct' forms the dense Hessian, {p} x {p} numbers ({8e-9 * p * p:,.0f} GB), and is limited to "
+            f"{_DIRECT_MAX} parameters. Use hessian='newton-cg', which never forms it."
+        )
+    dense, scale = H.toarray(), _jacobi_scale(H)
+    eigenvalues, vectors = eigh(scale[:, None] * dense * scale)
+    H.observe(*dense.diagonal())
+    inverse = np.zeros(p)
+    kept = eigenvalues > p * np.finfo(np.float64).eps * eigenvalues[-1]
+    inverse[kept] = 1.0 / eigenvalues[kept]
+    b = (scale * g.T).T
+    coordinates = (vectors.T @ b).T * inverse
+    x = (scale * (vectors @ coordinates.T).T).T
+    residual = _relative((scale * (dense @ x).T).T - b, b)
+    return x, {"iterations": 0, "residual": residual, "converged": residual <= 1e-6, "rank": int(kept.sum())}
+
+
+def lissa(
+    H: Curvature,
+    g: Array,
+    *,
+    rtol: float = 1e-2,
+    max_iter: int = 2**14,
+    batch_size: int = 128,
+    random_state: Any = None,
+) -> Solution:
+    """LiSSA: the recursion ``u <- u + (b - H_batch u) / scale``, averaged over its second half.
+
+    The scale is twice the largest eigenvalue seen in a sample of batches, so that the recursion contracts; the average
+    removes most of the noise of the batches.
+
+    Parameters
+    ----------
+    H : Curvature
+    g : array of shape (p,) or (p, m)
+    rtol : float, default=1e-2
+        Relative residual of the average at which to stop.
+    max_iter : int, default=16384
+        Batches.
+    batch_size : int, default=128
+        Rows in a batch, drawn with replacement.
+    random_state : int, RandomState or None
+        Draws the batches.
+
+    Returns
+    -------
+    x : array of the shape of g
+    info : dict
+    """
+    rng = check_random_state(random_state)
+    scale = _jacobi_scale(H)
+    scaled = LinearOperator(H.shape, matvec=lambda u: scale * H.matvec(scale * u), dtype=np.float64)
+
+    def batch() -> Callable[[Array], Array]:
+        product = H.sample(batch_size, rng)
+        return lambda u: scale * product(scale * u)
+
+    rate = 0.5 / max(_largest_eigenvalue(batch(), H.shape[0], rng) for _ in range(10))
+
+    def solve(b: Array) -> tuple[Array, int]:
+        u, mean, start = np.zeros_like(b), np.zeros_like(b), 0
+        for step in range(1, max_iter + 1):
+            u = u + rate * (b - batch()(u))
+            mean += (u - mean) / (step - start)
+            if step & (step - 1) == 0:  # at the powers of two, so that the average is over the second half
+                if step >= 64 and _relative(scaled @ mean - b, b) <= rtol:
+                    break
+                start = step
+        return mean, step
+
+    return _solve_columns(solve, scaled, scale, g, tolerance=rtol)
+
+
+def identity(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
+    """No curvature, x = g: the influences become dot products of gradients.
+
+    Parameters
+    ----------
+    H : Curvature
+        Only its shape is used.
+    g : array of shape (p,) or (p, m)
+    random_state : object
+        Ignored.
+
+    Returns
+    -------
+    x : array of the shape of g
+    info : dict
+    """
+    return g.copy(), {"iterations": 0, "residual": 0.0, "converged": True}
+
+
+SOLVERS: dict[str, Callable[..., Solution]] = {
+    "newton-cg": newton_cg,
+    "direct": direct,
+    "lissa": lissa,
+    "identity": identity,
+}
+
+DETERMINISTIC = frozenset({"newton-cg", "direct", "identity"})
+"""Solvers that ignore `random_state`."""
+
+_DIRECT_MAX = 20_000
+"""Most parameters for which "direct" forms the Hessian: 3.2 GB."""
+
+
+def _jacobi_scale(H: Curvature) -> Array:
+    """D^(-1/2), with zero where H has no curvature at all: such a parameter stays where it is."""
+    diagonal = H.diagonal()
+    scale = np.zeros_like(diagonal)
+    np.divide(1.0, np.sqrt(diagonal, where=diagonal > 0.0, out=np.ones_like(diagonal)), where=diagonal > 0.0, out=scale)
+    return scale
+
+
+def _solve_columns(
+    solve: Callable[[Array], tuple[Array, int]], scaled: LinearOperator, scale: Array, g: Array, tolerance: float
+) -> Solution:
+    """Solve for each column of g in the scaled variables, and measure what is left."""
+    columns = g.reshape(len(g), -1)
+    x, iterations, residual = np.zeros_like(columns), 0, 0.0
+    for m, column in enumerate(columns.T):
+        b = scale * column
+        u, steps = solve(b)
+        x[:, m] = scale * u
+        iterations, residual = max(iterations, steps), max(residual, _relative(scaled @ u - b, b))
+    info = {"iterations": iterations, "residual": residual, "converged": bool(residual <= tolerance)}
+    return x.reshape(g.shape), info
+
+
+def _relative(r: Array, b: Array) -> float:
+    """Largest ratio of the norms of the columns of r and b."""
+    norms = np.linalg.norm(b, axis=0)
+    return float(np.max(np.linalg.norm(r, axis=0) / np.where(norms > 0.0, norms, 1.0)))
+
+
+def _largest_eigenvalue(product: Callable[[Array], Array], p: int, rng: np.random.RandomState) -> float:
+    v, value = rng.standard_normal(p), 0.0
+    for _ in range(20):
+        v = product(v / np.linalg.norm(v))
+        value = float(np.linalg.norm(v))
+        if value == 0.0:
+            return 1.0
+    return value

@@ -1,0 +1,331 @@
+"""Logistic models: closed-form products for dense and sparse rows.
+
+With W (d, K') the coefficients, b (K',) the intercepts and z = x W + b the logits, each of the three models is
+
+    log p(k | x) = e_k . z - A(z),          mu = grad A(z)  (K',)
+
+    binary       K' = 1   e_0 = 0, e_1 = 1    A = log(1 + exp z)               mu = expit(z)
+    multinomial  K' = K   e_k = unit vector   A = log sum_j exp z_j            mu = softmax(z)
+    one-vs-rest  K' = K   e_k = unit vector   A = sum_j log(1 + exp z_j)       mu = expit(z)
+
+so that jvp_k = e_k . dz - mu . dz, the gradient of log p_k is x (e_k - mu), and the Hessian of -log p_k is that of A:
+diag(mu) - mu mu' for the multinomial, diag(mu (1 - mu)) for the others, whatever the label. For one-vs-rest, -log p is
+the sum of the K binary losses that the model minimises; it is not normalised over labels.
+
+theta is the (d + 1, K') array of W above b, flattened row by row: sparse products then read contiguous memory. With an
+L1 penalty it is restricted to the coefficients that are not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.utils import gen_batches
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skrdia.views._base import Array, View
+
+__all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory"]
+
+_BLOCK_BYTES = 2**23
+"""Size of the temporary copies of dense rows."""
+
+
+class _Sigmoid:
+    """Independent logits: the binary model (one logit, two labels) and one-vs-rest (a logit for each label)."""
+
+    def __init__(self, binary: bool) -> None:
+        self.binary = binary
+
+    def lift(self, dz: Array) -> Array:
+        return np.hstack([np.zeros_like(dz), dz]) if self.binary else dz
+
+    def drop(self, R: Array) -> Array:
+        return R[:, 1:] if self.binary else R
+
+    def log_proba(self, z: Array) -> Array:
+        if self.binary:
+            return np.hstack([log_expit(-z), log_expit(z)])
+        return np.minimum(z + log_expit(-z).sum(axis=1, keepdims=True), 0.0)
+
+    def mean(self, z: Array) -> Array:
+        return expit(z)
+
+    def curve(self, mu: Array, dz: Array) -> Array:
+        return mu * (1.0 - mu) * dz
+
+    def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
+        return mu[:, k] * (1.0 - mu[:, k]) if k == j else None
+
+
+class _Softmax:
+    """Multinomial logits."""
+
+    def lift(self, dz: Array) -> Array:
+        return dz
+
+    drop = lift
+
+    def log_proba(self, z: Array) -> Array:
+        return log_softmax(z, axis=1)
+
+    def mean(self, z: Array) -> Array:
+        return softmax(z, axis=1)
+
+    def curve(self, mu: Array, dz: Array) -> Array:
+        return mu * (dz - (mu * dz).sum(axis=1, keepdims=True))
+
+    def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
+        return mu[:, k] * ((k == j) - mu[:, j])
+
+
+def _row_blocks(X: Any) -> Iterator[slice]:
+    return gen_batches(X.shape[0], max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1]))))
+
+
+def _columns(A: Array) -> Array:
+    """A (m, 1) array as a vector, for which BLAS and scipy.sparse have the faster routine."""
+    return A[:, 0] if A.shape[1] == 1 else A
+
+
+class LogisticLinearization:
+    """A logistic model linearised on the rows X, a float array or CSR matrix (n, d)."""
+
+    def __init__(self, view: LogisticView, X: Any, mu: Array | None = None) -> None:
+        self._view = view
+        self._X = X
+        if mu is None:
+            z = self._logits(view.full_theta)
+            self.log_proba = view.link.log_proba(z)
+            mu = view.link.mean(z)
+        self._mu = mu
+
+    def jvp(self, v: Array) -> Array:
+        dz = self._logits(self._view.scatter(v))
+        return self._view.link.lift(dz) - (self._mu * dz).sum(axis=1, keepdims=True)
+
+    def vjp(self, R: Array) -> Array:
+        return self._pull(self._view.link.drop(R) - R.sum(axis=1, keepdims=True) * self._mu)
+
+    def hvp(self, w: Array, v: Array) -> Array:
+        dz = self._logits(self._view.scatter(v))
+        return self._pull(w[:, None] * self._view.link.curve(self._mu, dz))
+
+    def hessian_diagonal(self, w: Array) -> Array:
+        c = w[:, None] * self._mu * (1.0 - self._mu)
+        return self._gather(self._transposed_product(c, power=2), c.sum(axis=0))
+
+    def hessian(self, w: Array) -> Array:
+        d, width = self._X.shape[1], self._mu.shape[1]
+        H = np.zeros((d + 1, width, d + 1, width))
+        for rows in _row_blocks(self._X):
+            X = self._X[rows].toarray() if sparse.issparse(self._X) else self._X[rows]
+            X = np.hstack([X, np.ones((X.shape[0], 1))])
+            for k in range(width):
+                for j in range(k + 1):
+                    c = self._view.link.curve_entry(self._mu[rows], k, j)
+                    if c is not None:
+                        H[:, k, :, j] += X.T @ ((w[rows] * c)[:, None] * X)
+        for k in range(width):
+            for j in range(k):
+                H[:, j, :, k] = H[:, k, :, j].T
+        free = self._view.free_index
+        return H.reshape((d + 1) * width, -1)[np.ix_(free, free)]
+
+    def rows(self, index: Any) -> LogisticLinearization:
+        return LogisticLinearization(self._view, self._X[index], self._mu[index])
+
+    def _logits(self, full: Array) -> Array:
+        """X W + b for the (d + 1, K') array of W above b."""
+        W = _columns(full[:-1])
+        if sparse.issparse(self._X) or self._X.dtype == np.float64:
+            out = self._X @ W
+        else:  # block by block: a product of mixed precision would make a float64 copy of all of X
+            out = np.concatenate([self._X[rows].astype(np.float64) @ W for rows in _row_blocks(self._X)])
+        return out.reshape(self._X.shape[0], -1) + full[-1]
+
+    def _pull(self, G: Array) -> Array:
+        return self._gather(self._transposed_product(G), G.sum(axis=0))
+
+    def _transposed_product(self, G: Array, power: int = 1) -> Array:
+        """(X ** power).T @ G, an array (d, K')."""
+        X, G = self._X, _columns(G)
+        if sparse.issparse(X):
+            X = X if power == 1 else sparse.csr_array((X.data**power, X.indices, X.indptr), shape=X.shape)
+            product = X.T @ G
+        elif X.dtype == np.float64 and power == 1:
+            product = X.T @ G
+        else:
+            product = np.zeros((X.shape[1], *G.shape[1:]))
+            for rows in _row_blocks(X):
+                product += (X[rows].astype(np.float64) ** power).T @ G[rows]
+        return product.reshape(X.shape[1], -1)
+
+    def _gather(self, W: Array, b: Array) -> Array:
+        return self._view.gather(np.vstack([W, b]))
+
+
+class LogisticView:
+    """A linear classifier with logistic loss.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        For its `coef_`, `intercept_`, `classes_`, and the checks of `validate_data`.
+    link : _Sigmoid or _Softmax
+    l2, l1 : array of shape (d + 1, K') or broadcastable to it
+        Strengths of the penalties ``l2 / 2 * theta**2 + l1 * abs(theta)``; the last row is the intercept's.
+    per_sample : bool
+        Whether these multiply the number of training rows (SGDClassifier) or not (LogisticRegression).
+    class_weight : callable
+        targets (n, K) -> (K,).
+    """
+
+    def __init__(self, estimator: Any, link: Any, *, l2: Array, l1: Array, per_sample: bool, class_weight: Any) -> None:
+        self._estimator = estimator
+        self.link = link
+        self.classes_ = estimator.classes_
+        self.class_weight = class_weight
+        coef = np.asarray(estimator.coef_, dtype=np.float64)
+        intercept = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), coef.shape[:1])
+        self.full_theta = np.vstack([coef.T, intercept])
+        self._l2 = np.broadcast_to(l2, self.full_theta.shape)
+        self._l1 = np.broadcast_to(l1, self.full_theta.shape)
+        self._per_sample = per_sample
+        free = (self.full_theta != 0) | (self._l1 == 0)
+        free[-1] &= bool(estimator.fit_intercept)
+        self._free = None if free.all() else free
+        self.theta = self.gather(self.full_theta)
+
+    @property
+    def free_index(self) -> Any:
+        """Positions of theta in the flattened (d + 1, K') array."""
+        return np.arange(self.full_theta.size) if self._free is None else np.flatnonzero(self._free)
+
+    def gather(self, full: Array) -> Array:
+        """The free parameters of a (d + 1, K') array."""
+        return full.ravel() if self._free is None else full[self._free]
+
+    def scatter(self, v: Array) -> Array:
+        """The (d + 1, K') array with v in the places of the free parameters and zero elsewhere."""
+        if self._free is None:
+            return v.reshape(self.full_theta.shape)
+        full = np.zeros(self.full_theta.shape)
+        full[self._free] = v
+        return full
+
+    def penalty(self, n_samples: int) -> Array:
+        return self.gather(self._l2) * (n_samples if self._per_sample else 1.0)
+
+    def penalty_gradient(self, n_samples: int) -> Array:
+        gradient = self._l2 * self.full_theta + self._l1 * np.sign(self.full_theta)
+        return self.gather(gradient) * (n_samples if self._per_sample else 1.0)
+
+    def linearize(self, X: Any) -> LogisticLinearization:
+        X = validate_data(self._estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if sparse.issparse(X) and X.dtype != np.float64:
+            X = sparse.csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
+        return LogisticLinearization(self, X)
+
+
+def _balanced(estimator: Any, weighted: bool) -> Any:
+    """The `class_weight` method of a view, as the estimator computes it from the rows it is trained on."""
+
+    def class_weight(targets: Array) -> Array:
+        if estimator.class_weight is None:
+            return np.ones(len(estimator.classes_))
+        rows, labels = np.nonzero(targets)
+        return compute_class_weight(
+            estimator.class_weight,
+            classes=estimator.classes_,
+            y=estimator.classes_[labels],
+            **({"sample_weight": targets[rows, labels]} if weighted else {}),
+        )
+
+    return class_weight
+
+
+def _link(estimator: Any, one_vs_rest: bool) -> _Sigmoid | _Softmax:
+    n_classes = len(estimator.classes_)
+    if one_vs_rest and n_classes > 2 and estimator.class_weight is not None:
+        raise ValueError(
+            f"class_weight={estimator.class_weight!r} of {type(estimator).__name__} is not supported with more than "
+            "two classes: one-vs-rest weighs a row differently in each of its binary problems. Give the weights as "
+            "sample_weight, or use LogisticRegression, which is multinomial."
+        )
+    return _Sigmoid(binary=n_classes == 2) if n_classes == 2 or one_vs_rest else _Softmax()
+
+
+class LogisticRegressionFactory:
+    """LogisticRegression and LogisticRegressionCV: sum of losses + (1 / C) * penalty."""
+
+    @staticmethod
+    def check(estimator: Any) -> None:
+        if getattr(estimator, "multi_class", "deprecated") not in ("deprecated", "auto", "warn"):
+            raise TypeError(
+                f"multi_class={estimator.multi_class!r} of {type(estimator).__name__} is not supported: scikit-learn "
+                "deprecates it. Leave it out; for one-vs-rest use SGDClassifier(loss='log_loss')."
+            )
+
+    @staticmethod
+    def view(estimator: Any) -> View:
+        check_is_fitted(estimator)
+        C, l1_ratio = LogisticRegressionFactory._penalty(estimator)
+        with np.errstate(divide="ignore"):
+            strength = np.where(np.isinf(C), 0.0, 1.0 / C)
+        shape = (estimator.coef_.shape[1] + 1, estimator.coef_.shape[0])
+        scale = np.ones((shape[0], 1))  # of the penalised quantity, relative to the parameter
+        scale[-1] = 1.0 / estimator.intercept_scaling if estimator.solver == "liblinear" else 0.0
+        return LogisticView(
+            estimator,
+            _link(estimator, one_vs_rest=estimator.solver == "liblinear"),
+            l2=(1.0 - l1_ratio) * strength * scale**2,
+            l1=l1_ratio * strength * scale,
+            per_sample=False,
+            class_weight=_balanced(estimator, weighted=True),
+        )
+
+    @staticmethod
+    def _penalty(estimator: Any) -> tuple[Array, Array]:
+        """C and l1_ratio of a fitted estimator, each a number or one per logit, whatever the version's parameters."""
+        penalty = getattr(estimator, "penalty", "deprecated")
+        if penalty is None:
+            return np.asarray(np.inf), np.asarray(0.0)
+        C = getattr(estimator, "C_", None)  # LogisticRegressionCV
+        ratio = {"l1": 1.0, "l2": 0.0}.get(penalty)
+        if ratio is None:
+            ratio = getattr(estimator, "l1_ratio_", None) if C is not None else estimator.l1_ratio
+        C = np.asarray(estimator.C if C is None else C, dtype=np.float64)
+        return C, np.nan_to_num(np.asarray(ratio, dtype=np.float64))
+
+
+class SGDFactory:
+    """SGDClassifier with log loss: sum of losses + n_samples * alpha * penalty, one-vs-rest over classes."""
+
+    @staticmethod
+    def check(estimator: Any) -> None:
+        if estimator.loss != "log_loss":
+            raise TypeError(
+                f"SGDClassifier(loss={estimator.loss!r}) is not supported: it has no probabilities. Use loss='log_loss'."
+            )
+
+    @staticmethod
+    def view(estimator: Any) -> View:
+        check_is_fitted(estimator)
+        l1_ratio = {"l1": 1.0, "l2": 0.0}.get(estimator.penalty, estimator.l1_ratio)
+        penalised = np.ones((estimator.coef_.shape[1] + 1, 1))
+        penalised[-1] = 0.0
+        strength = 0.0 if estimator.penalty is None else estimator.alpha
+        return LogisticView(
+            estimator,
+            _link(estimator, one_vs_rest=True),
+            l2=(1.0 - l1_ratio) * strength * penalised,
+            l1=l1_ratio * strength * penalised,
+            per_sample=True,
+            class_weight=_balanced(estimator, weighted=False),
+        )

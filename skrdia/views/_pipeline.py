@@ -1,0 +1,46 @@
+"""Views of estimators that contain another: transform the rows, then delegate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skrdia.views._base import Linearization, View, as_view, check_supported
+
+__all__ = ["FrozenFactory", "PipelineFactory"]
+
+
+class PipelineView:
+    """The view of the last step of a fitted pipeline; the steps before it hold no parameters."""
+
+    def __init__(self, transform: Any, last: View) -> None:
+        self._transform = transform
+        self._last = last
+        self.theta = last.theta
+        self.classes_ = last.classes_
+        self.penalty = last.penalty
+        self.penalty_gradient = last.penalty_gradient
+        self.class_weight = last.class_weight
+
+    def linearize(self, X: Any) -> Linearization:
+        return self._last.linearize(self._transform(X))
+
+
+class PipelineFactory:
+    @staticmethod
+    def check(estimator: Any) -> None:
+        check_supported(estimator.steps[-1][1])
+
+    @staticmethod
+    def view(estimator: Any) -> View:
+        last = as_view(estimator.steps[-1][1])
+        return last if len(estimator.steps) == 1 else PipelineView(estimator[:-1].transform, last)
+
+
+class FrozenFactory:
+    @staticmethod
+    def check(estimator: Any) -> None:
+        check_supported(estimator.estimator)
+
+    @staticmethod
+    def view(estimator: Any) -> View:
+        return as_view(estimator.estimator)
