@@ -50,7 +50,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         The classifier to train; ``LogisticRegression()`` when None. `LogisticRegression`, `LogisticRegressionCV`,
         ``SGDClassifier(loss="log_loss")``, a `Pipeline` that ends in one of them, a `FrozenEstimator` around one of
         them, or any estimator with a method ``__skrdia_view__()``.
-    alpha : float, default=0.2
+    alpha : float, default=0.7
         Rows whose signal exceeds `alpha` are harmful. In the unit of the signal; for "influence" that is nats of
         validation loss per row, times the number of rows: deleting a row with influence phi lowers the validation loss
         by about ``phi / n_samples``. The default is the best of the values compared in the user guide.
@@ -90,7 +90,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     base_estimator_ : classifier
         The first fit, on the labels as given (with `cv`, on all rows).
     harmful_mask_ : ndarray of shape (n_samples,)
-        True for the rows of the X given to `fit` whose given label was found harmful; False for validation rows.
+        True for the rows of the X given to `fit` that some round found harmful; False for validation rows.
     relabeled_y_ : ndarray of shape (n_samples,)
         The labels after repair, in the dtype of y. Dropped rows keep theirs; a soft target counts as its largest entry.
     targets_ : ndarray of shape (n_samples, n_classes)
@@ -174,7 +174,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def __init__(
         self,
         base_estimator: Any = None,
-        alpha: float = 0.2,
+        alpha: float = 0.7,
         hessian: Any = "newton-cg",
         *,
         signal: Any = "auto",

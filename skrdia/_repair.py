@@ -1,7 +1,7 @@
 """Rounds of steps I to III: train, find the harmful rows, decide their targets, until there is nothing left to change.
 
-Every round decides anew about every row as it was given, by the model trained on the previous round's targets. A row
-that no longer looks harmful gets its label back, and a round that reaches the same targets again ends the repair.
+Every round starts from the targets of the round before: a relabelled row that is still harmful is relabelled again, a
+dropped one stays out. A round that reaches earlier targets again ends the repair.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def repair(
         first = first or found
         if history:
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
-        flagged, proposed = _propose(rows, found, signal, strategy, alpha, rng)
+        flagged, proposed = _propose(labels, found, signal, strategy, alpha, rng)
         history.append(
             {
                 "round": n_iter,
@@ -116,7 +116,7 @@ def repair(
             )
             history[-1].update(n_changed=0, predicted_gain=0.0)
             break
-        labels, harmful = proposed, flagged
+        labels, harmful = proposed, harmful | flagged
         if not flagged.any():
             condition = "no row above alpha"
             break
@@ -153,7 +153,7 @@ def _detect_all(rows: Rows, labels: Array, detect_fold: Callable[..., Any], n_jo
 
 
 def _propose(
-    rows: Rows,
+    labels: Array,
     found: Detection,
     signal: Callable[..., Array],
     strategy: Callable[..., Array],
@@ -161,23 +161,23 @@ def _propose(
     rng: np.random.RandomState,
 ) -> tuple[NDArray[np.bool_], Array]:
     """Which rows are harmful, (n,), and the targets they should have, (n, K), by the signal and the strategy."""
-    scored = np.flatnonzero(~np.isnan(found.influences[:, 0]))
-    given, influences, log_proba = (array[scored] for array in (rows.given, found.influences, found.log_proba))
-    scores = np.asarray(signal(given, influences, log_proba), dtype=np.float64)
-    if scores.shape != scored.shape or np.isnan(scores).any():
+    scored = ~np.isnan(found.influences[:, 0])
+    current, influences, log_proba = labels[scored], found.influences[scored], found.log_proba[scored]
+    scores = np.asarray(signal(current, influences, log_proba), dtype=np.float64)
+    if scores.shape != (len(current),) or np.isnan(scores).any():
         raise ValueError(
-            f"signal returned an array of shape {scores.shape}, with {np.isnan(scores).sum()} nan; expected one number "
-            f"for each of the {len(scored)} rows."
+            f"signal returned an array of shape {scores.shape} with {np.isnan(scores).sum()} nan; expected one number "
+            f"for each of {len(current)} rows."
         )
-    targets = np.asarray(strategy(given, influences, log_proba, scores > alpha, rng), dtype=np.float64)
-    if targets.shape != given.shape or not (np.isfinite(targets).all() and (targets >= 0.0).all()):
+    targets = np.asarray(strategy(current, influences, log_proba, scores > alpha, rng), dtype=np.float64)
+    if targets.shape != current.shape or not (np.isfinite(targets).all() and (targets >= 0.0).all()):
         raise ValueError(
-            f"strategy returned an array of shape {targets.shape}; expected {given.shape}, finite and non-negative."
+            f"strategy returned an array of shape {targets.shape}; expected {current.shape}, finite and non-negative."
         )
-    harmful, labels = np.zeros(len(rows.y), dtype=bool), rows.given.copy()
+    harmful, proposed = np.zeros(len(labels), dtype=bool), labels.copy()
     harmful[scored] = scores > alpha
-    labels[scored] = targets
-    return harmful, labels
+    proposed[scored] = targets
+    return harmful, proposed
 
 
 def _lost_classes(rows: Rows, labels: Array) -> NDArray[Any]:

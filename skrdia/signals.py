@@ -1,7 +1,7 @@
 """Step II: one score per row, high = bad.
 
-A signal is a function ``signal(targets, influences, log_proba) -> scores`` of three arrays (n, K): the targets as given
-(one in the column of the given label), the influence of every label of every row on the validation loss, and the
+A signal is a function ``signal(targets, influences, log_proba) -> scores`` of three arrays (n, K): the current targets
+(in the first round, one in the column of the given label), the influence of every label of every row on the validation loss, and the
 log-probability of every label under the model that the influences were computed for. It returns an array (n,). Rows
 with a score above `alpha` are harmful, so `alpha` is in the signal's own unit.
 """
@@ -18,12 +18,12 @@ Signal = Callable[[Array, Array, Array], Array]
 
 
 def influence(targets: Array, influences: Array, log_proba: Array) -> Array:
-    """Influence of each row with its given label, in nats; positive means harmful.
+    """Influence of each row with its current target, in nats; positive means harmful.
 
     Parameters
     ----------
     targets : array of shape (n_samples, n_classes)
-        One in the column of the given label.
+        In the first round, one in the column of the given label.
     influences : array of shape (n_samples, n_classes)
     log_proba : array of shape (n_samples, n_classes)
         Ignored.

@@ -34,7 +34,7 @@ Solution = tuple[Array, dict[str, Any]]
 
 
 def newton_cg(
-    H: Curvature, g: Array, *, rtol: float = 1e-6, max_iter: int = 1000, random_state: object = None
+    H: Curvature, g: Array, *, rtol: float = 1e-6, max_iter: int = 2000, random_state: object = None
 ) -> Solution:
     """Conjugate gradients with the Jacobi preconditioner; H is never formed.
 
@@ -44,7 +44,7 @@ def newton_cg(
     g : array of shape (p,) or (p, m)
     rtol : float, default=1e-6
         Relative residual at which to stop.
-    max_iter : int, default=1000
+    max_iter : int, default=2000
     random_state : object
         Ignored.
 

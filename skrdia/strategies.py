@@ -1,11 +1,11 @@
 """Step III: what becomes of the harmful rows. Targets in, targets out.
 
-A strategy is a function ``strategy(targets, influences, log_proba, harmful, rng) -> targets``: targets (n, K), one in
-the column of the given label; influences (n, K), the influence of label k on sample i; log_proba (n, K); harmful (n,), a
+A strategy is a function ``strategy(targets, influences, log_proba, harmful, rng) -> targets``: the current targets (n,
+K), in the first round one in the column of the given label; influences (n, K), the influence of label k on sample i; log_proba (n, K); harmful (n,), a
 boolean mask; rng, a `numpy.random.RandomState`. It returns new targets (n, K), non-negative: a row can be moved to
 another label, spread over labels, or be zero, which drops it. Sample weights multiply its rows afterwards.
 
-With m the given label and p_k = exp(log_proba_ik):
+With m the current label and p_k = exp(log_proba_ik):
 
     relabel        y'_k = 1 for k = argmin_{k != m} influences_ik
     relabel-soft   y'_m = 0, y'_k = log(1 - p_m) / ((K - 1) log p_k)        (paper, Eq. 12)

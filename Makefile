@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up everything they need in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SETUP = $(VENV)/.installed-
+INPUTS = pyproject.toml constraints-dev.txt
+
+.PHONY: demo test lint docs bench test-core test-floor clean
+
+demo: $(SETUP)cli
+	$(BIN)/skrdia demo
+
+test: $(SETUP)test
+	$(BIN)/python -m pytest -n auto -q
+
+lint: $(SETUP)dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+docs: $(SETUP)docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(SETUP)test
+	$(BIN)/python tests/benchmarks/speed.py
+
+# The core in an environment of its own, without any extra.
+test-core:
+	$(PYTHON) -m venv --clear $(VENV)-core
+	$(VENV)-core/bin/python -m pip install -q .
+	cd tests && ../$(VENV)-core/bin/python core_only.py
+
+# The tests with the oldest versions that pyproject.toml allows.
+test-floor:
+	$(PYTHON) -m venv --clear $(VENV)-floor
+	$(VENV)-floor/bin/python -m pip install -q -c tests/constraints-floor.txt -e ".[test]"
+	$(VENV)-floor/bin/python -m pytest -n auto -q tests
+
+$(SETUP)%: $(INPUTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints-dev.txt -e ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-core $(VENV)-floor docs/_build docs/auto_examples docs/generated

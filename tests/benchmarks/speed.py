@@ -1,0 +1,131 @@
+"""What step II and the cache cost, as ratios within one run.
+
+    python tests/benchmarks/speed.py [sparse] [dense] [grid]
+
+sparse   1,000,000 x 1,000,000, 15 non-zeros a row, power-law columns, C = 0.1: seconds of step II for all rows over
+         those of the base fit, and peak memory of fit + step II over that of the fit alone (each in its own process)
+dense    50,000 x 500, binary, columns from uncorrelated to strongly correlated: the same seconds
+grid     GridSearchCV over 11 alphas on 20,000 x 200 correlated columns, with and without `memory`
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from skrdia import RDIAClassifier, influence
+
+
+def sparse_table(n: int = 1_000_000, d: int = 1_000_000, nnz: int = 15, n_val: int = 20_000):
+    """Binary features whose columns follow a power law, and labels from a sparse logistic model."""
+    rng = np.random.default_rng(0)
+    rows = n + n_val
+    columns = np.minimum(d * rng.random((rows, nnz)) ** 4, d - 1).astype(np.int32)
+    X = sparse.csr_array((np.ones(rows * nnz), columns.ravel(), np.arange(0, rows * nnz + 1, nnz, dtype=np.int32)))
+    X.resize((rows, d))
+    X.sum_duplicates()
+    logits = X @ rng.normal(scale=0.5, size=d)
+    y = (rng.random(rows) < 1.0 / (1.0 + np.exp(-logits))).astype(int)
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def dense_table(n: int = 50_000, d: int = 500, n_val: int = 5_000, decay: float = 0.5):
+    """Gaussian features whose spectrum falls as rank ** -decay, and labels from a logistic model."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n + n_val, d)) / np.arange(1, d + 1) ** decay @ rng.normal(size=(d, d))
+    X /= X.std(axis=0)
+    y = (rng.random(n + n_val) < 1.0 / (1.0 + np.exp(-X @ rng.normal(scale=0.1, size=d)))).astype(int)
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def step_two(table, **params) -> None:
+    X, y, X_val, y_val = table
+    start = time.perf_counter()
+    model = LogisticRegression(**params).fit(X, y)
+    fitted = time.perf_counter()
+    result = influence(model, X, y, X_val, y_val)
+    end = time.perf_counter()
+    print(
+        f"base fit {fitted - start:.2f} s ({model.n_iter_[0]} iterations), step II {end - fitted:.2f} s "
+        f"({result.diagnostics['n_products']} products, residual {result.diagnostics['residual']:.1e}), "
+        f"ratio {(end - fitted) / (fitted - start):.3f}"
+    )
+
+
+def peak_memory(step: str) -> None:
+    """Print the peak of this process, in MB, after making the table, after the base fit, or also after step II."""
+    X, y, X_val, y_val = sparse_table()
+    if step == "table":
+        return
+    model = LogisticRegression(C=0.1).fit(X, y)
+    if step == "influence":
+        influence(model, X, y, X_val, y_val)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def compare_memory() -> None:
+    peaks = [
+        float(subprocess.run([sys.executable, __file__, "--peak", step], capture_output=True, text=True).stdout)
+        for step in ("table", "fit", "influence")
+    ]
+    print(
+        f"peak memory: making the table {peaks[0]:.0f} MB, base fit {peaks[1]:.0f} MB, with step II {peaks[2]:.0f} MB, "
+        f"ratio {peaks[2] / peaks[1]:.2f}"
+    )
+
+
+def grid() -> None:
+    X, y, X_val, y_val = dense_table(n=20_000, d=200)
+    noisy = np.where(np.random.default_rng(1).random(len(y)) < 0.2, 1 - y, y)
+    order = np.random.default_rng(2).permutation(len(y) + len(y_val))
+    X, y, trusted = np.vstack([X, X_val])[order], np.r_[noisy, y_val][order], order >= len(y)
+    alphas = {"alpha": np.linspace(0, 2, 11)}
+    seconds = {}
+    for name in ("without", "with"):
+        with tempfile.TemporaryDirectory() as folder:
+            clf = RDIAClassifier(LogisticRegression(), memory=folder if name == "with" else None)
+            clf.set_fit_request(trusted=True)
+            start = time.perf_counter()
+            GridSearchCV(clf, alphas, scoring="neg_log_loss").fit(X, y, trusted=trusted)
+            seconds[name] = time.perf_counter() - start
+    print(
+        f"grid over 11 alphas: {seconds['without']:.1f} s without memory, {seconds['with']:.1f} s with, "
+        f"ratio {seconds['with'] / seconds['without']:.2f}"
+    )
+
+
+def main() -> None:
+    from sklearn import set_config
+
+    set_config(enable_metadata_routing=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["dense", "grid", "sparse"], help="sparse, dense, grid")
+    parser.add_argument("--peak", choices=["table", "fit", "influence"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        peak_memory(options.peak)
+        return
+    for part in options.parts:
+        print(part, end=": ", flush=True)
+        if part == "sparse":
+            step_two(sparse_table(), C=0.1)
+            compare_memory()
+        elif part == "dense":
+            for decay in (0.0, 0.5, 1.0):
+                print(f"\n  spectrum rank ** -{decay}: ", end="", flush=True)
+                step_two(dense_table(decay=decay))
+        else:
+            grid()
+
+
+if __name__ == "__main__":
+    main()
