@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,7 +73,8 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     refit_on : {"all", "train"}, default="all"
         Rows of the final fit: the repaired training rows and the validation rows, or, as in the paper, only the former.
     memory : str or object with the joblib.Memory interface, default=None
-        Caches steps I and II, so that a search over `alpha` and `strategy` pays for them once.
+        Caches steps I and II, so that a search over `alpha` and `strategy` pays for them once, and final fits, which
+        are the same wherever the repaired labels are.
     n_jobs : int, default=None
         Folds of `cv` in parallel. None means 1 unless in a `joblib.parallel_backend` context, -1 all processors.
     random_state : int, RandomState instance or None, default=None
@@ -155,7 +156,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     array(['bad', 'good'], dtype='<U4')
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "base_estimator": [HasMethods(["fit", "predict"]), None],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "hessian": [StrOptions(set(SOLVERS)), callable],
@@ -310,7 +311,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X, fit_on = rows.X, targets
         if self.refit_on == "all" and rows.outside is not None:
             X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
-        estimator = fit_targets(base, X, fit_on, rows.classes)
+        estimator = check_memory(self.memory).cache(fit_targets)(base, X, fit_on, rows.classes)
         if self.refit_on == "train" and len(rows.folds) == 1:
             loss = validation_loss(estimator, rows.folds[0].X_val, rows.folds[0].targets_val)
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss

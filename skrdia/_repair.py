@@ -86,10 +86,11 @@ def repair(
     """
     labels, harmful, seen = rows.given, np.zeros(len(rows.y), dtype=bool), [rows.given]
     history: list[dict[str, Any]] = []
-    first, condition = None, "max_iter"
+    detections: list[Detection] = []
+    condition = "max_iter"
     for n_iter in range(1, max_iter + 1):
         found = _detect_all(rows, labels, detect_fold, n_jobs)
-        first = first or found
+        detections = detections or [found]
         if history:
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
         flagged, proposed = _propose(labels, found, signal, strategy, alpha, rng)
@@ -126,7 +127,7 @@ def repair(
         seen.append(labels)
     for entry in history:
         entry["termination_condition"] = condition if entry is history[-1] else ""
-    return Repaired(labels, harmful, first, history, condition)
+    return Repaired(labels, harmful, detections[0], history, condition)
 
 
 def _detect_all(rows: Rows, labels: Array, detect_fold: Callable[..., Any], n_jobs: int | None) -> Detection:
@@ -191,7 +192,7 @@ def _lost_classes(rows: Rows, labels: Array) -> NDArray[Any]:
 
 def _worst(diagnostics: list[dict[str, Any]]) -> dict[str, Any]:
     """The diagnostics of one fold, or the worst of several; `n_products` is their sum."""
-    combine = dict.fromkeys(diagnostics[0], max) | {
+    combine: dict[str, Callable[..., Any]] = dict.fromkeys(diagnostics[0], max) | {
         "converged": min,
         "rank": min,
         "smallest_curvature": min,
@@ -203,6 +204,6 @@ def _worst(diagnostics: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _sentence(entry: dict[str, Any], alpha: float) -> str:
     return (
-        f"[RDIA] round {entry['round']}: validation loss {entry['validation_loss']:.4f}, {entry['n_harmful']} rows above "
-        f"alpha={alpha:g}, {entry['n_changed']} targets changed, predicted gain {entry['predicted_gain']:.4f}"
+        f"[RDIA] round {entry['round']}: validation loss {entry['validation_loss']:.4f}, {entry['n_harmful']} rows "
+        f"above alpha={alpha:g}, {entry['n_changed']} targets changed, predicted gain {entry['predicted_gain']:.4f}"
     )

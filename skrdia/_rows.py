@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.model_selection import StratifiedShuffleSplit, check_cv
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from skrdia._sklearn import _safe_indexing
@@ -64,7 +62,7 @@ def split_rows(
     validation_fraction: float = 0.3,
     random_state: Any = None,
 ) -> Rows:
-    """Check the data of `RDIAClassifier.fit` and find the validation rows: X_val, else trusted, else cv, else held out."""
+    """Check the data of `RDIAClassifier.fit`; the validation rows are X_val, or trusted, or folds of cv, or held out."""
     _check_sources(X_val, y_val, trusted, cv)
     X, y = as_indexable(X), check_labels(y)
     check_consistent_length(X, y)
@@ -94,7 +92,7 @@ def split_rows(
 
 def as_indexable(X: Any) -> Any:
     """X itself, but a list as an array, and any sparse format as CSR."""
-    if sparse.issparse(X):
+    if hasattr(X, "tocsr"):
         return X.tocsr()
     return X if hasattr(X, "shape") else np.asarray(X)
 
@@ -120,12 +118,12 @@ def stack(A: Any, B: Any) -> Any:
 
 def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any) -> None:
     if (X_val is None) != (y_val is None):
-        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-        raise ValueError(f"{given} was given without {missing}; pass both, or neither.")
+        alone, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{alone} was given without {missing}; pass both, or neither.")
     sources = {"X_val, y_val": X_val, "trusted": trusted, "cv": cv}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1:
-        raise ValueError(f"The validation rows are given more than once, by {' and by '.join(given)}; give one of them.")
+        raise ValueError(f"The validation rows are given twice, by {' and by '.join(given)}; give one of them.")
 
 
 def _check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
@@ -138,7 +136,9 @@ def _check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
     if mask.shape != (n_samples,):
         raise ValueError(f"trusted has shape {mask.shape}, expected ({n_samples},): one True or False per row of X.")
     if mask.all():
-        raise ValueError("trusted is True for every row, which leaves no label to repair; fit the base estimator itself.")
+        raise ValueError(
+            "trusted is True for every row, so there is no label to repair; fit the base estimator itself."
+        )
     if not mask.any():
         raise ValueError(
             "trusted is False for every row. Mark the rows with verified labels, or leave trusted out to have "
@@ -180,9 +180,8 @@ def _check_judges(targets_val: Array, classes: NDArray[Any], source: str) -> Non
     missing = classes[targets_val.sum(axis=0) == 0.0]
     if len(missing):
         raise ValueError(
-            f"{source}: the validation rows have no row with positive weight of class {missing[:10].tolist()}. Judged by "
-            "them, every training row of that class would look harmful. Add such rows, or raise the share of "
-            "validation rows."
+            f"{source}: the validation rows have no row with positive weight of class {missing[:10].tolist()}. Judged "
+            "by them, every training row of that class would look harmful. Add such rows, or hold out more rows."
         )
 
 

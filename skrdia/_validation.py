@@ -12,13 +12,13 @@ from sklearn.utils.multiclass import check_classification_targets
 __all__ = ["check_labels", "check_sample_weight", "encode", "one_hot"]
 
 
-def check_labels(y: ArrayLike, name: str = "y") -> NDArray[Any]:
+def check_labels(y: Any, name: str = "y") -> NDArray[Any]:
     """Return y as a vector of class labels, in the caller's dtype."""
     if y is None:
         raise ValueError(f"{name}: requires y to be passed, but the target y is None")
-    y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name=name), warn=True)
-    check_classification_targets(y)
-    return y
+    labels: NDArray[Any] = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name=name), warn=True)
+    check_classification_targets(labels)
+    return labels
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float64]:
@@ -44,9 +44,9 @@ def encode(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intp
     unseen = np.setdiff1d(y, classes)
     if len(unseen):
         raise ValueError(
-            f"{name} has labels that no training row of positive weight has: {unseen[:10].tolist()}. The training labels are "
-            f"{classes[:10].tolist()}{' ...' if len(classes) > 10 else ''}. Drop these rows, or add training rows of "
-            "these classes (in a search, use a stratified splitter)."
+            f"{name} has labels that no training row of positive weight has: {unseen[:10].tolist()}. The training "
+            f"labels are {classes[:10].tolist()}{' ...' if len(classes) > 10 else ''}. Drop these rows, or add training "
+            "rows of these classes (in a search, use a stratified splitter)."
         )
     return np.searchsorted(classes, y)
 

@@ -60,7 +60,8 @@ def _demo_table(noise: float, seed: int) -> tuple[Any, RDIAClassifier]:
         table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
 
     def add(name: str, model: Any, *counts: object) -> None:
-        loss, accuracy = log_loss(y[test], model.predict_proba(X[test])), accuracy_score(y[test], model.predict(X[test]))
+        loss = log_loss(y[test], model.predict_proba(X[test]))
+        accuracy = accuracy_score(y[test], model.predict(X[test]))
         table.add_row(name, f"{loss:.3f}", f"{accuracy:.3f}", *(str(count) for count in (*counts, *["-"] * 3)[:3]))
 
     def add_repaired(name: str, **params: Any) -> RDIAClassifier:

@@ -5,8 +5,8 @@ With w (n,) the training weights, n = sum(w) their total and P = exp(log_proba),
     H v = (vjp(w * P * jvp(v)) + penalty * v) / n        (p,)
 
 is the Gauss-Newton (= Fisher) matrix of the mean objective F / n. Where the linearisation offers `hvp` that is used
-instead; for logistic regression it is the same matrix, the exact Hessian, at half the price. H is symmetric and positive
-semi-definite; it is singular for a multinomial model (a shift of all intercepts changes no probability).
+instead; for logistic regression it is the same matrix, the exact Hessian, at half the price. H is symmetric and
+positive semi-definite; it is singular for a multinomial model (a shift of all intercepts changes no probability).
 
 Reference: Martens, "New insights and perspectives on the natural gradient method", JMLR 2020.
 """
@@ -46,7 +46,7 @@ class Curvature(LinearOperator):
     """
 
     def __init__(self, at: Linearization, weight: Array, penalty: Array) -> None:
-        super().__init__(np.dtype(np.float64), (len(penalty), len(penalty)))
+        super().__init__(np.dtype(np.float64), (len(penalty), len(penalty)))  # type: ignore[call-arg]
         self._at = at
         self._weight = weight
         self._penalty = penalty

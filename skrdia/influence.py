@@ -67,7 +67,7 @@ class Influence:
     diagnostics: dict[str, Any]
     index: Any = None
 
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: Any = "pandas") -> Any:
         """Return the influences as a data frame.
 
         Parameters
@@ -269,11 +269,11 @@ def solve_influence(
     targets_val: Array,
     hessian: str | Callable[..., Solution],
     random_state: Any,
-    n_trained: int | None = None,
+    n_trained: int = 0,
 ) -> Solved:
-    """Step II for targets (n, K) and validation targets (n_val, K); `n_trained` rows had a part in the fit."""
+    """Step II for targets (n, K) and validation targets (n_val, K); `n_trained` rows were fitted, 0: all entries."""
     val = _linearize(view, X_val, "X_val")
-    train, H, gradient = _linearized_training(view, X, targets, n_trained or np.count_nonzero(targets))
+    train, H, gradient = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
     solution, diagnostics = _solve(H, -val.vjp(targets_val / targets_val.sum()), gradient, hessian, random_state)
     by_label = train.jvp(solution)
     return Solved(
@@ -294,9 +294,7 @@ def _mean_loss(at: Linearization, targets: Array) -> float:
     return -float((targets * at.log_proba).sum() / targets.sum())
 
 
-def _linearized_training(
-    view: View, X: Any, targets: Array, n_trained: int
-) -> tuple[Linearization, Curvature, Array]:
+def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
     """The training rows, the curvature of the mean objective, and its gradient (zero at the optimum)."""
     train = _linearize(view, X, "X")
     weighted = targets * view.class_weight(targets)

@@ -1,9 +1,9 @@
 """Step II: one score per row, high = bad.
 
 A signal is a function ``signal(targets, influences, log_proba) -> scores`` of three arrays (n, K): the current targets
-(in the first round, one in the column of the given label), the influence of every label of every row on the validation loss, and the
-log-probability of every label under the model that the influences were computed for. It returns an array (n,). Rows
-with a score above `alpha` are harmful, so `alpha` is in the signal's own unit.
+(in the first round, one in the column of the given label), the influence of every label of every row on the validation
+loss, and the log-probability of every label under the model that the influences were computed for. It returns an array
+(n,). Rows with a score above `alpha` are harmful, so `alpha` is in the signal's own unit.
 """
 
 from __future__ import annotations

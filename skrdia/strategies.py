@@ -1,9 +1,10 @@
 """Step III: what becomes of the harmful rows. Targets in, targets out.
 
 A strategy is a function ``strategy(targets, influences, log_proba, harmful, rng) -> targets``: the current targets (n,
-K), in the first round one in the column of the given label; influences (n, K), the influence of label k on sample i; log_proba (n, K); harmful (n,), a
-boolean mask; rng, a `numpy.random.RandomState`. It returns new targets (n, K), non-negative: a row can be moved to
-another label, spread over labels, or be zero, which drops it. Sample weights multiply its rows afterwards.
+K), in the first round one in the column of the given label; influences (n, K), the influence of label k on sample i;
+log_proba (n, K); harmful (n,), a boolean mask; rng, a `numpy.random.RandomState`. It returns new targets (n, K),
+non-negative: a row can be moved to another label, spread over labels, or be zero, which drops it. Sample weights
+multiply its rows afterwards.
 
 With m the current label and p_k = exp(log_proba_ik):
 

@@ -98,7 +98,8 @@ class LogisticLinearization:
 
     def __init__(self, view: LogisticView, X: Any, mu: Array | None = None) -> None:
         self._view = view
-        self._X = X
+        self._X: Any = X
+        self._is_sparse = sparse.issparse(X)
         if mu is None:
             z = self._logits(view.full_theta)
             self.log_proba = view.link.log_proba(z)
@@ -124,7 +125,7 @@ class LogisticLinearization:
         d, width = self._X.shape[1], self._mu.shape[1]
         H = np.zeros((d + 1, width, d + 1, width))
         for rows in _row_blocks(self._X):
-            X = self._X[rows].toarray() if sparse.issparse(self._X) else self._X[rows]
+            X = self._X[rows].toarray() if self._is_sparse else self._X[rows]
             X = np.hstack([X, np.ones((X.shape[0], 1))])
             for k in range(width):
                 for j in range(k + 1):
@@ -143,7 +144,7 @@ class LogisticLinearization:
     def _logits(self, full: Array) -> Array:
         """X W + b for the (d + 1, K') array of W above b."""
         W = _columns(full[:-1])
-        if sparse.issparse(self._X) or self._X.dtype == np.float64:
+        if self._is_sparse or self._X.dtype == np.float64:
             out = self._X @ W
         else:  # block by block: a product of mixed precision would make a float64 copy of all of X
             out = np.concatenate([self._X[rows].astype(np.float64) @ W for rows in _row_blocks(self._X)])
@@ -155,7 +156,7 @@ class LogisticLinearization:
     def _transposed_product(self, G: Array, power: int = 1) -> Array:
         """(X ** power).T @ G, an array (d, K')."""
         X, G = self._X, _columns(G)
-        if sparse.issparse(X):
+        if self._is_sparse:
             X = X if power == 1 else sparse.csr_array((X.data**power, X.indices, X.indptr), shape=X.shape)
             product = X.T @ G
         elif X.dtype == np.float64 and power == 1:
@@ -228,7 +229,7 @@ class LogisticView:
 
     def linearize(self, X: Any) -> LogisticLinearization:
         X = validate_data(self._estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
-        if sparse.issparse(X) and X.dtype != np.float64:
+        if hasattr(X, "indptr") and X.dtype != np.float64:
             X = sparse.csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
         return LogisticLinearization(self, X)
 
@@ -311,7 +312,7 @@ class SGDFactory:
     def check(estimator: Any) -> None:
         if estimator.loss != "log_loss":
             raise TypeError(
-                f"SGDClassifier(loss={estimator.loss!r}) is not supported: it has no probabilities. Use loss='log_loss'."
+                f"SGDClassifier(loss={estimator.loss!r}) is not supported: it is no likelihood. Use loss='log_loss'."
             )
 
     @staticmethod

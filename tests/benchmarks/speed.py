@@ -41,7 +41,8 @@ def sparse_table(n: int = 1_000_000, d: int = 1_000_000, nnz: int = 15, n_val: i
 def dense_table(n: int = 50_000, d: int = 500, n_val: int = 5_000, decay: float = 0.5):
     """Gaussian features whose spectrum falls as rank ** -decay, and labels from a logistic model."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n + n_val, d)) / np.arange(1, d + 1) ** decay @ rng.normal(size=(d, d))
+    rotation, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    X = rng.normal(size=(n + n_val, d)) / np.arange(1, d + 1) ** decay @ rotation
     X /= X.std(axis=0)
     y = (rng.random(n + n_val) < 1.0 / (1.0 + np.exp(-X @ rng.normal(scale=0.1, size=d)))).astype(int)
     return X[:n], y[:n], X[n:], y[n:]
