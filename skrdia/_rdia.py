@@ -17,7 +17,7 @@ from skrdia._repair import Repaired, detect, repair
 from skrdia._rows import Rows, split_rows, stack
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._train import fit_targets
-from skrdia.influence import validation_loss
+from skrdia._influence import validation_loss
 from skrdia.signals import SIGNALS
 from skrdia.signals import influence as influence_signal
 from skrdia.solvers import DETERMINISTIC, SOLVERS

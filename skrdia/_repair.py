@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skrdia._rows import Rows, take
 from skrdia._train import fit_targets
-from skrdia.influence import Solved, solve_influence
+from skrdia._influence import Solved, solve_influence
 from skrdia.views import as_view
 from skrdia.views._base import Array
 

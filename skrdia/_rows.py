@@ -62,7 +62,7 @@ def split_rows(
     validation_fraction: float = 0.3,
     random_state: Any = None,
 ) -> Rows:
-    """Check the data of `RDIAClassifier.fit`; the validation rows are X_val, or trusted, or folds of cv, or held out."""
+    """Check the data of `RDIAClassifier.fit`; the validation rows are X_val, trusted, folds of cv, or held out."""
     _check_sources(X_val, y_val, trusted, cv)
     X, y = as_indexable(X), check_labels(y)
     check_consistent_length(X, y)

@@ -45,8 +45,8 @@ def encode(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intp
     if len(unseen):
         raise ValueError(
             f"{name} has labels that no training row of positive weight has: {unseen[:10].tolist()}. The training "
-            f"labels are {classes[:10].tolist()}{' ...' if len(classes) > 10 else ''}. Drop these rows, or add training "
-            "rows of these classes (in a search, use a stratified splitter)."
+            f"labels are {classes[:10].tolist()}{' ...' if len(classes) > 10 else ''}. Drop these rows, or add "
+            "training rows of these classes (in a search, use a stratified splitter)."
         )
     return np.searchsorted(classes, y)
 

@@ -85,8 +85,10 @@ class Influence:
 
         columns = {"influence": self.values}
         columns |= {f"influence[{label}]": self.by_label[:, k] for k, label in enumerate(self.classes.tolist())}
-        frame = nw.from_dict(columns, backend=backend)
-        return (frame if self.index is None else nw.maybe_set_index(frame, index=self.index)).to_native()
+        frame = nw.from_dict(columns, backend=backend).to_native()
+        if self.index is not None and hasattr(frame, "index"):
+            frame.index = self.index
+        return frame
 
 
 def influence(
@@ -167,7 +169,7 @@ def influence(
         classes=view.classes_,
         validation_loss=solved.validation_loss,
         diagnostics=solved.diagnostics,
-        index=getattr(X, "index", None),
+        index=getattr(X, "index", None) if hasattr(X, "columns") else None,
     )
 
 
