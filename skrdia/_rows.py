@@ -79,6 +79,8 @@ def split_rows(
     if cv is not None:
         folds = _cross_validation_folds(X, y, classes, targets, cv)
     elif X_val is not None:
+        if len(np.shape(y_val)) and not np.shape(y_val)[0]:
+            raise ValueError("X_val, y_val: there are no validation rows. Pass some, or neither of the two.")
         X_val, y_val = as_indexable(X_val), check_labels(y_val, "y_val")
         check_consistent_length(X_val, y_val)
         outside = (X_val, one_hot(encode(y_val, classes, "y_val"), len(classes)))
@@ -123,7 +125,7 @@ def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any) -> None:
     sources = {"X_val, y_val": X_val, "trusted": trusted, "cv": cv}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1:
-        raise ValueError(f"The validation rows are given twice, by {' and by '.join(given)}; give one of them.")
+        raise ValueError(f"The validation rows are given twice, by {' and '.join(given)}; give one of them.")
 
 
 def _check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:

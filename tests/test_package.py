@@ -1,0 +1,131 @@
+"""The package as a whole: what importing it loads, its documentation, its command and its data."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpydoc.validate import validate
+
+import skrdia
+from skrdia.cli import main
+from skrdia.datasets import flip_labels, load_breast_cancer_scale
+
+OPTIONAL = ["click", "dask", "jinja2", "matplotlib", "narwhals", "pandas", "polars", "pooch", "rich", "skorch", "torch"]
+# Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
+IGNORED = {"GL01", "GL02", "GL08", "ES01", "SA01", "EX01", "RT02", "PR09", "RT05", "SA04", "YD01", "GL03", "RT03"}
+
+
+def test_importing_loads_no_optional_package():
+    code = f"import sys, skrdia, skrdia.datasets, skrdia.solvers; print([m for m in {OPTIONAL} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    sklearn_alone = f"import sys, sklearn.linear_model; print([m for m in {OPTIONAL} if m in sys.modules])"
+    already = subprocess.run([sys.executable, "-c", sklearn_alone], capture_output=True, text=True, check=True).stdout
+    assert loaded == already.strip()
+
+
+def public_names():
+    modules = [skrdia] + [
+        importlib.import_module(f"skrdia.{name}") for name in ("datasets", "signals", "solvers", "strategies", "views")
+    ]
+    for module in modules:
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value):
+                yield f"{module.__name__}.{name}"
+    for name in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function"):
+        yield f"skrdia.RDIAClassifier.{name}"
+    yield "skrdia.Influence.to_frame"
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_docstrings(name):
+    errors = [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in IGNORED]
+    if name.startswith("skrdia.views."):  # protocols: members are documented where they are declared
+        errors = [error for error in errors if not error.startswith(("PR01", "PR02"))]
+    assert not errors
+
+
+def test_public_names_are_strings_and_exist():
+    for info in pkgutil.walk_packages(skrdia.__path__, "skrdia."):
+        if info.name.endswith(("__main__", "._sklearn")):
+            continue
+        module = importlib.import_module(info.name)
+        for name in module.__all__:
+            assert hasattr(module, name)
+
+
+def test_private_scikit_learn_is_imported_in_one_place():
+    private = re.compile(r"from sklearn(\.\w+)*\.?_\w+|from sklearn[\w.]* import _|import sklearn\.\w*\._")
+    for info in pkgutil.walk_packages(skrdia.__path__, "skrdia."):
+        if info.name not in ("skrdia._sklearn", "skrdia.__main__"):
+            with open(importlib.import_module(info.name).__file__) as file:
+                assert not private.search(file.read()), info.name
+
+
+def test_demo():
+    result = CliRunner().invoke(main, ["demo"], catch_exceptions=False)
+    assert result.exit_code == 0
+    rows = {}
+    for line in result.output.splitlines():
+        cells = [cell.strip() for cell in line.split("│")[1:-1]]
+        if len(cells) == 6:
+            rows[cells[0]] = cells[1:]
+    assert list(rows) == [
+        "everything",
+        "validation rows only",
+        "harmful rows dropped",
+        "RDIA, one round",
+        "RDIA, up to ten rounds",
+        "perfect labels",
+    ]
+    loss = {name: float(cells[0]) for name, cells in rows.items()}
+    assert loss["RDIA, up to ten rounds"] < loss["validation rows only"] < loss["everything"]
+    assert "harmful_mask_" in result.output
+    assert "relabeled_y_" in result.output
+
+
+def test_python_dash_m_demo():
+    result = subprocess.run([sys.executable, "-m", "skrdia", "demo", "--noise", "0.1"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "35 of 350" in result.stdout
+
+
+def test_the_command_names_its_extra(monkeypatch):
+    code = "import sys; sys.modules['rich'] = None; sys.modules['rich.console'] = None; import skrdia.cli"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "pip install 'skrdia[cli]'" in result.stderr
+
+
+def test_breast_cancer_scale():
+    bunch = load_breast_cancer_scale()
+    assert bunch.data.shape == (683, 10)
+    assert np.abs(bunch.data).max() == 1.0
+    assert np.bincount(bunch.target).tolist() == [444, 239]
+    assert np.bincount(bunch.target[:350]).tolist() == [186, 164]
+    assert len(bunch.feature_names) == 10
+
+
+@pytest.mark.parametrize("y", [np.arange(100) % 2, np.arange(100) % 7, np.array(["a", "b"] * 50), [True, False] * 50])
+@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
+def test_flip_labels(y, rate):
+    before = np.array(y)
+    noisy, flipped = flip_labels(y, rate, random_state=0)
+    assert flipped.sum() == round(rate * 100)
+    np.testing.assert_array_equal(noisy != before, flipped)
+    assert noisy.dtype == before.dtype
+    assert set(noisy) <= set(before)
+    np.testing.assert_array_equal(before, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "rate", "message"), [([0, 1], 1.5, "rate=1.5 must be"), ([1, 1], 0.5, "y has a single class")]
+)
+def test_flip_labels_bad_input(y, rate, message):
+    with pytest.raises(ValueError, match=message):
+        flip_labels(y, rate)
