@@ -1,7 +1,7 @@
 """Repair wrong training labels with influence functions, inside scikit-learn."""
 
-from skrdia._rdia import RDIAClassifier
 from skrdia._influence import Influence, influence, influence_matrix
+from skrdia._rdia import RDIAClassifier
 
 __version__ = "0.1.0.dev0"
 

@@ -41,7 +41,7 @@ __all__ = ["Influence", "influence", "influence_matrix"]
 class Influence:
     """Influence of every training row on the validation loss.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_samples,)
         Influence of each row as labelled, in nats; positive means harmful.

@@ -13,11 +13,11 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
+from skrdia._influence import validation_loss
 from skrdia._repair import Repaired, detect, repair
 from skrdia._rows import Rows, split_rows, stack
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._train import fit_targets
-from skrdia._influence import validation_loss
 from skrdia.signals import SIGNALS
 from skrdia.signals import influence as influence_signal
 from skrdia.solvers import DETERMINISTIC, SOLVERS

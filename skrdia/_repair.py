@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
+from skrdia._influence import Solved, solve_influence
 from skrdia._rows import Rows, take
 from skrdia._train import fit_targets
-from skrdia._influence import Solved, solve_influence
 from skrdia.views import as_view
 from skrdia.views._base import Array
 

@@ -25,12 +25,14 @@ def influence(targets: Array, influences: Array, log_proba: Array) -> Array:
     targets : array of shape (n_samples, n_classes)
         In the first round, one in the column of the given label.
     influences : array of shape (n_samples, n_classes)
+        Influence of each label.
     log_proba : array of shape (n_samples, n_classes)
         Ignored.
 
     Returns
     -------
     scores : array of shape (n_samples,)
+        Influences.
 
     References
     ----------

@@ -41,17 +41,22 @@ def newton_cg(
     Parameters
     ----------
     H : Curvature
+        Of the mean training objective.
     g : array of shape (p,) or (p, m)
+        Gradients.
     rtol : float, default=1e-6
         Relative residual at which to stop.
     max_iter : int, default=2000
+        Products with H for each column of g.
     random_state : object
         Ignored.
 
     Returns
     -------
     x : array of the shape of g
+        Solutions.
     info : dict
+        See the top of the module.
     """
     scale = _jacobi_scale(H)
     scaled = LinearOperator(H.shape, matvec=lambda u: scale * H.matvec(scale * u), dtype=np.float64)
@@ -70,14 +75,18 @@ def direct(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
     Parameters
     ----------
     H : Curvature
+        Of the mean training objective.
     g : array of shape (p,) or (p, m)
+        Gradients.
     random_state : object
         Ignored.
 
     Returns
     -------
     x : array of the shape of g
+        Solutions.
     info : dict
+        See the top of the module.
     """
     p = H.shape[0]
     if p > _DIRECT_MAX:
@@ -115,7 +124,9 @@ def lissa(
     Parameters
     ----------
     H : Curvature
+        Of the mean training objective.
     g : array of shape (p,) or (p, m)
+        Gradients.
     rtol : float, default=1e-2
         Relative residual of the average at which to stop.
     max_iter : int, default=16384
@@ -128,7 +139,9 @@ def lissa(
     Returns
     -------
     x : array of the shape of g
+        Solutions.
     info : dict
+        See the top of the module.
     """
     rng = check_random_state(random_state)
     scale = _jacobi_scale(H)
@@ -160,15 +173,18 @@ def identity(H: Curvature, g: Array, *, random_state: object = None) -> Solution
     Parameters
     ----------
     H : Curvature
-        Only its shape is used.
+        Ignored.
     g : array of shape (p,) or (p, m)
+        Gradients.
     random_state : object
         Ignored.
 
     Returns
     -------
     x : array of the shape of g
+        Solutions.
     info : dict
+        See the top of the module.
     """
     return g.copy(), {"iterations": 0, "residual": 0.0, "converged": True}
 

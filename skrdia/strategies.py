@@ -39,14 +39,21 @@ def relabel(targets: Array, influences: Array, log_proba: Array, harmful: Array,
 
     Parameters
     ----------
-    targets, influences, log_proba : array of shape (n_samples, n_classes)
+    targets : array of shape (n_samples, n_classes)
+        Current targets.
+    influences : array of shape (n_samples, n_classes)
+        Influence of each label.
+    log_proba : array of shape (n_samples, n_classes)
+        Log-probability of each label.
     harmful : bool array of shape (n_samples,)
+        The rows to change.
     rng : object
         Ignored.
 
     Returns
     -------
     targets : array of shape (n_samples, n_classes)
+        New targets.
     """
     given = targets[harmful].argmax(axis=1)
     others = influences[harmful].copy()
@@ -59,14 +66,21 @@ def relabel_soft(targets: Array, influences: Array, log_proba: Array, harmful: A
 
     Parameters
     ----------
-    targets, influences, log_proba : array of shape (n_samples, n_classes)
+    targets : array of shape (n_samples, n_classes)
+        Current targets.
+    influences : array of shape (n_samples, n_classes)
+        Influence of each label.
+    log_proba : array of shape (n_samples, n_classes)
+        Log-probability of each label.
     harmful : bool array of shape (n_samples,)
+        The rows to change.
     rng : object
         Ignored.
 
     Returns
     -------
     targets : array of shape (n_samples, n_classes)
+        New targets.
     """
     n_classes = targets.shape[1]
     if n_classes == 2:  # Eq. 12 is then exactly the flip
@@ -84,14 +98,21 @@ def drop(targets: Array, influences: Array, log_proba: Array, harmful: Array, rn
 
     Parameters
     ----------
-    targets, influences, log_proba : array of shape (n_samples, n_classes)
+    targets : array of shape (n_samples, n_classes)
+        Current targets.
+    influences : array of shape (n_samples, n_classes)
+        Influence of each label.
+    log_proba : array of shape (n_samples, n_classes)
+        Log-probability of each label.
     harmful : bool array of shape (n_samples,)
+        The rows to change.
     rng : object
         Ignored.
 
     Returns
     -------
     targets : array of shape (n_samples, n_classes)
+        New targets.
     """
     return _replace(targets, harmful, 0.0)
 
@@ -101,14 +122,21 @@ def none(targets: Array, influences: Array, log_proba: Array, harmful: Array, rn
 
     Parameters
     ----------
-    targets, influences, log_proba : array of shape (n_samples, n_classes)
+    targets : array of shape (n_samples, n_classes)
+        Current targets.
+    influences : array of shape (n_samples, n_classes)
+        Influence of each label.
+    log_proba : array of shape (n_samples, n_classes)
+        Log-probability of each label.
     harmful : bool array of shape (n_samples,)
+        The rows to change.
     rng : object
         Ignored.
 
     Returns
     -------
     targets : array of shape (n_samples, n_classes)
+        New targets.
     """
     return targets.copy()
 

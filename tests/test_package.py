@@ -60,7 +60,7 @@ def test_public_names_are_strings_and_exist():
 
 
 def test_private_scikit_learn_is_imported_in_one_place():
-    private = re.compile(r"from sklearn(\.\w+)*\.?_\w+|from sklearn[\w.]* import _|import sklearn\.\w*\._")
+    private = re.compile(r"from sklearn[\w.]*\._|from sklearn[\w.]* import [\w, ]*\b_|import sklearn[\w.]*\._")
     for info in pkgutil.walk_packages(skrdia.__path__, "skrdia."):
         if info.name not in ("skrdia._sklearn", "skrdia.__main__"):
             with open(importlib.import_module(info.name).__file__) as file:

@@ -465,7 +465,7 @@ def test_classes_missing_in_a_fold_or_too_few_rows(table):
     with pytest.raises(ValueError, match=r"cv, fold 0: .* of class \[1\]"):
         RDIAClassifier(cv=[(np.arange(300), np.flatnonzero(table.y == 0))]).fit(table.X, table.y)
     y = np.where(np.arange(300) == 5, 2, table.y)
-    with pytest.raises(ValueError, match="a single row of class .*2.*pass X_val and y_val, or trusted"):
+    with pytest.raises(ValueError, match=r"a single row of class .*2.*pass X_val and y_val, or trusted"):
         RDIAClassifier().fit(table.X, y)
 
 

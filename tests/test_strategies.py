@@ -27,7 +27,7 @@ def situations(draw):
 @settings(deadline=None, max_examples=50)
 @given(situation=situations())
 def test_contract(name, situation):
-    targets, influences, log_proba, harmful = situation
+    targets, _, _, harmful = situation
     copies = [array.copy() for array in situation]
     result = STRATEGIES[name](*situation, np.random.RandomState(0))
     for array, copy in zip(situation, copies, strict=True):

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skrdia import influence, influence_matrix
+from skrdia._influence import _linearized_training
 from skrdia._validation import one_hot
 from skrdia.curvature import Curvature
-from skrdia._influence import _linearized_training
 from skrdia.views import View, as_view, check_supported
 
 from .conftest import make_table
