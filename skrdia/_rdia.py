@@ -123,7 +123,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         base estimator is from its optimum, in units that do not depend on the columns').
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, when X has string column names.
 
     See Also
@@ -404,6 +404,26 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Score of the final fit: the mean accuracy, for the classifiers of scikit-learn.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Mean accuracy of `predict` on X with respect to y.
+        """
+        check_is_fitted(self)
+        return self.estimator_.score(X, y, sample_weight=sample_weight)
 
     def __sklearn_tags__(self) -> Tags:
         tags, base = super().__sklearn_tags__(), get_tags(self._base())

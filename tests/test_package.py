@@ -37,7 +37,7 @@ def public_names():
             value = getattr(module, name)
             if callable(value):
                 yield f"{module.__name__}.{name}"
-    for name in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function"):
+    for name in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):
         yield f"skrdia.RDIAClassifier.{name}"
     yield "skrdia.Influence.to_frame"
 
