@@ -79,9 +79,10 @@ def split_rows(
     if cv is not None:
         folds = _cross_validation_folds(X, y, classes, targets, cv)
     elif X_val is not None:
-        if len(np.shape(y_val)) and not np.shape(y_val)[0]:
+        X_val = as_indexable(X_val)
+        if X_val.shape[0] == 0:
             raise ValueError("X_val, y_val: there are no validation rows. Pass some, or neither of the two.")
-        X_val, y_val = as_indexable(X_val), check_labels(y_val, "y_val")
+        y_val = check_labels(y_val, "y_val")
         check_consistent_length(X_val, y_val)
         outside = (X_val, one_hot(encode(y_val, classes, "y_val"), len(classes)))
         folds = [Fold(np.arange(len(y)), *outside)]

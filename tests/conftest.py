@@ -9,10 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import sklearn
+from hypothesis import settings
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import scale
 
 from skrdia.datasets import flip_labels, load_breast_cancer_scale
+
+settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+settings.load_profile("deterministic")
 
 
 class Split(NamedTuple):

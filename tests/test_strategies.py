@@ -24,7 +24,7 @@ def situations(draw):
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(situation=situations())
 def test_contract(name, situation):
     targets, _, _, harmful = situation
@@ -39,7 +39,6 @@ def test_contract(name, situation):
     np.testing.assert_array_equal(result[~harmful], targets[~harmful])
 
 
-@settings(deadline=None)
 @given(situation=situations())
 def test_relabel_never_promises_less_than_the_papers_theorem(situation):
     """The gain phi_m - phi_k* is at least phi_m / (1 - p_m), Theorem 2, and equal to it for two classes."""
@@ -54,7 +53,6 @@ def test_relabel_never_promises_less_than_the_papers_theorem(situation):
         np.testing.assert_allclose(gain[harmful], promised, rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(situation=situations())
 def test_soft_targets_have_the_loss_of_lemma_2(situation):
     """The cross-entropy with y' of Eq. 12 is -log(1 - p_m)."""

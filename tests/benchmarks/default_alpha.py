@@ -24,7 +24,18 @@ from skrdia.datasets import flip_labels
 ALPHAS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0)
 RATES = (0.0, 0.1, 0.2, 0.4)
 METHODS = (("relabel", 1), ("relabel", 5), ("drop", 1), ("drop", 5))
-TABLES = "digits spambase waveform5000 vowel banknote heart_statlog german_credit car australian letter".split()
+TABLES = [
+    "digits",
+    "spambase",
+    "waveform5000",
+    "vowel",
+    "banknote",
+    "heart_statlog",
+    "german_credit",
+    "car",
+    "australian",
+    "letter",
+]
 
 
 def load(name: str, cap: int = 1600):
