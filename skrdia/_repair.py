@@ -85,49 +85,50 @@ def repair(
     `detect_fold` has the arguments of `detect` from `X` to `targets_val`, without the classes.
     """
     labels, harmful, seen = rows.given, np.zeros(len(rows.y), dtype=bool), [rows.given]
-    history: list[dict[str, Any]] = []
     detections: list[Detection] = []
+    history: list[dict[str, Any]] = []
     condition = "max_iter"
-    for n_iter in range(1, max_iter + 1):
+    while condition == "max_iter" and len(history) < max_iter:
         found = _detect_all(rows, labels, detect_fold, n_jobs)
         detections = detections or [found]
         if history:
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
         flagged, proposed = _propose(labels, found, signal, strategy, alpha, rng)
-        history.append(
-            {
-                "round": n_iter,
-                "n_harmful": int(flagged.sum()),
-                "n_changed": int((proposed != labels).any(axis=1).sum()),
-                "validation_loss": found.validation_loss,
-                "predicted_gain": -float(np.nansum(found.loss_gradient * (proposed - labels))),
-                "realised_gain": np.nan,
-                "diagnostics": found.diagnostics,
-            }
-        )
-        report(_sentence(history[-1], alpha))
         lost = _lost_classes(rows, proposed)
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
             warnings.warn(
-                f"Round {n_iter} would leave no training row of class {lost.tolist()}; stopped before it, with the "
-                "labels of the round before. Use a larger alpha, or more validation rows of that class.",
+                f"Round {len(history) + 1} would leave no training row of class {lost.tolist()}; stopped before it, with "
+                "the labels of the round before. Use a larger alpha, or more validation rows of that class.",
                 UserWarning,
                 stacklevel=3,
             )
-            history[-1].update(n_changed=0, predicted_gain=0.0)
-            break
-        labels, harmful = proposed, harmful | flagged
-        if not flagged.any():
+            proposed = labels
+        elif not flagged.any():
             condition = "no row above alpha"
-            break
-        if any(np.array_equal(labels, earlier) for earlier in seen):
+        elif any(np.array_equal(proposed, earlier) for earlier in seen):
             condition = "labels repeat"
-            break
-        seen.append(labels)
-    for entry in history:
-        entry["termination_condition"] = condition if entry is history[-1] else ""
+        history.append(_entry(len(history) + 1, found, flagged, labels, proposed))
+        report(_sentence(history[-1], alpha))
+        if not len(lost):
+            labels, harmful = proposed, harmful | flagged
+            seen.append(labels)
+    history[-1]["termination_condition"] = condition
     return Repaired(labels, harmful, detections[0], history, condition)
+
+
+def _entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Array, proposed: Array) -> dict[str, Any]:
+    """The line of `history_` for a round that changes `labels` to `proposed`."""
+    return {
+        "round": number,
+        "n_harmful": int(flagged.sum()),
+        "n_changed": int((proposed != labels).any(axis=1).sum()),
+        "validation_loss": found.validation_loss,
+        "predicted_gain": -float(np.nansum(found.loss_gradient * (proposed - labels))),
+        "realised_gain": np.nan,
+        "termination_condition": "",
+        "diagnostics": found.diagnostics,
+    }
 
 
 def _detect_all(rows: Rows, labels: Array, detect_fold: Callable[..., Any], n_jobs: int | None) -> Detection:
