@@ -98,8 +98,8 @@ def repair(
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
             warnings.warn(
-                f"Round {len(history) + 1} would leave no training row of class {lost.tolist()}; stopped before it, with "
-                "the labels of the round before. Use a larger alpha, or more validation rows of that class.",
+                f"Round {len(history) + 1} would leave no training row of class {lost.tolist()}; stopped before it, "
+                "with the labels of the round before. Use a larger alpha, or more validation rows of that class.",
                 UserWarning,
                 stacklevel=3,
             )
