@@ -29,7 +29,7 @@ bench: $(SETUP)test
 test-core:
 	$(PYTHON) -m venv --clear $(VENV)-core
 	$(VENV)-core/bin/python -m pip install -q .
-	cd tests && ../$(VENV)-core/bin/python core_only.py
+	cd tests && $(abspath $(VENV)-core)/bin/python core_only.py
 
 # The tests with the oldest versions that pyproject.toml allows.
 test-floor:
