@@ -307,6 +307,8 @@ def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> 
 def _solve(
     H: Curvature, g: Array, gradient: Array, hessian: str | Callable[..., Solution], random_state: Any
 ) -> tuple[Array, dict[str, Any]]:
+    if isinstance(hessian, str) and hessian not in SOLVERS:
+        raise ValueError(f"hessian={hessian!r} is unknown; use one of {sorted(SOLVERS)}, or a callable.")
     solver = SOLVERS[hessian] if isinstance(hessian, str) else hessian
     solution, info = solver(H, g, random_state=random_state)
     diagonal = H.diagonal()

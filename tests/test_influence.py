@@ -175,6 +175,10 @@ def test_a_base_fit_far_from_its_optimum_warns(table, estimator):
         ({"y": np.zeros(3)}, "inconsistent numbers of samples"),
         ({"X_val": np.zeros((150, 3))}, "X_val: X has 3 features, but LogisticRegression is expecting 10"),
         ({"X_val": np.full((150, 10), np.nan)}, "X_val: Input X contains NaN"),
+        (
+            {"hessian": "exact"},
+            r"hessian='exact' is unknown; use one of \['direct', 'identity', 'lissa', 'newton-cg'\]",
+        ),
         ({"sample_weight": -np.ones(300)}, "sample_weight has a negative value"),
         ({"sample_weight": np.zeros(300)}, "sample_weight is zero for every row"),
         ({"sample_weight": np.ones(2)}, r"sample_weight has shape \(2,\)"),
