@@ -73,8 +73,8 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     refit_on : {"all", "train"}, default="all"
         Rows of the final fit: the repaired training rows and the validation rows, or, as in the paper, only the former.
     memory : str or object with the joblib.Memory interface, default=None
-        Caches steps I and II, so that a search over `alpha` and `strategy` pays for them once, and final fits, which
-        are the same wherever the repaired labels are.
+        Caches steps I and II, so that a search over `alpha` and `strategy` pays for them once, and then for the final
+        fits alone.
     n_jobs : int, default=None
         Folds of `cv` in parallel. None means 1 unless in a `joblib.parallel_backend` context, -1 all processors.
     random_state : int, RandomState instance or None, default=None
@@ -311,7 +311,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X, fit_on = rows.X, targets
         if self.refit_on == "all" and rows.outside is not None:
             X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
-        estimator = check_memory(self.memory).cache(fit_targets)(base, X, fit_on, rows.classes)
+        estimator = fit_targets(base, X, fit_on, rows.classes)
         if self.refit_on == "train" and len(rows.folds) == 1:
             loss = validation_loss(estimator, rows.folds[0].X_val, rows.folds[0].targets_val)
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss

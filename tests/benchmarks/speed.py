@@ -5,7 +5,7 @@
 sparse   1,000,000 x 1,000,000, 15 non-zeros a row, power-law columns, C = 0.1: seconds of step II for all rows over
          those of the base fit, and peak memory of fit + step II over that of the fit alone (each in its own process)
 dense    50,000 x 500, binary, columns from uncorrelated to strongly correlated: the same seconds
-grid     GridSearchCV over 11 alphas on 20,000 x 200 correlated columns, with and without `memory`
+grid     GridSearchCV over 11 alphas, with and without `memory`
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import time
 
 import numpy as np
 from scipy import sparse
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import scale
 
 from skrdia import RDIAClassifier, influence
+from skrdia.datasets import flip_labels
 
 
 def sparse_table(n: int = 1_000_000, d: int = 1_000_000, nnz: int = 15, n_val: int = 20_000):
@@ -48,15 +51,15 @@ def dense_table(n: int = 50_000, d: int = 500, n_val: int = 5_000, decay: float 
     return X[:n], y[:n], X[n:], y[n:]
 
 
-def step_two(table, **params) -> None:
+def step_two(table, hessian: str = "newton-cg", **params) -> None:
     X, y, X_val, y_val = table
     start = time.perf_counter()
     model = LogisticRegression(**params).fit(X, y)
     fitted = time.perf_counter()
-    result = influence(model, X, y, X_val, y_val)
+    result = influence(model, X, y, X_val, y_val, hessian=hessian)
     end = time.perf_counter()
     print(
-        f"base fit {fitted - start:.2f} s ({model.n_iter_[0]} iterations), step II {end - fitted:.2f} s "
+        f"base fit {fitted - start:.2f} s ({model.n_iter_[0]} iterations), step II by {hessian} {end - fitted:.2f} s "
         f"({result.diagnostics['n_products']} products, residual {result.diagnostics['residual']:.1e}), "
         f"ratio {(end - fitted) / (fitted - start):.3f}"
     )
@@ -65,9 +68,8 @@ def step_two(table, **params) -> None:
 def peak_memory(step: str) -> None:
     """Print the peak of this process, in MB, after making the table, after the base fit, or also after step II."""
     X, y, X_val, y_val = sparse_table()
-    if step == "table":
-        return
-    model = LogisticRegression(C=0.1).fit(X, y)
+    if step != "table":
+        model = LogisticRegression(C=0.1).fit(X, y)
     if step == "influence":
         influence(model, X, y, X_val, y_val)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -84,23 +86,32 @@ def compare_memory() -> None:
     )
 
 
-def grid() -> None:
-    X, y, X_val, y_val = dense_table(n=20_000, d=200)
-    noisy = np.where(np.random.default_rng(1).random(len(y)) < 0.2, 1 - y, y)
-    order = np.random.default_rng(2).permutation(len(y) + len(y_val))
-    X, y, trusted = np.vstack([X, X_val])[order], np.r_[noisy, y_val][order], order >= len(y)
-    alphas = {"alpha": np.linspace(0, 2, 11)}
+def trusted_table(name: str):
+    """All rows in random order, 20 % of the labels of the untrusted ones wrong, and the mask of the trusted ones."""
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        X = scale(X)
+    else:
+        X, y, X_val, y_val = dense_table(n=20_000, d=200)
+        X, y = np.vstack([X, X_val]), np.r_[y, y_val]
+    trusted = np.random.default_rng(0).random(len(y)) < 0.2
+    y[~trusted], _ = flip_labels(y[~trusted], 0.2, random_state=0)
+    return X, y, trusted
+
+
+def grid(name: str, hessian: str) -> None:
+    X, y, trusted = trusted_table(name)
     seconds = {}
-    for name in ("without", "with"):
+    for memory in (False, True):
         with tempfile.TemporaryDirectory() as folder:
-            clf = RDIAClassifier(LogisticRegression(), memory=folder if name == "with" else None)
+            clf = RDIAClassifier(LogisticRegression(), hessian=hessian, memory=folder if memory else None)
             clf.set_fit_request(trusted=True)
             start = time.perf_counter()
-            GridSearchCV(clf, alphas, scoring="neg_log_loss").fit(X, y, trusted=trusted)
-            seconds[name] = time.perf_counter() - start
+            GridSearchCV(clf, {"alpha": np.linspace(0, 2, 11)}, scoring="neg_log_loss").fit(X, y, trusted=trusted)
+            seconds[memory] = time.perf_counter() - start
     print(
-        f"grid over 11 alphas: {seconds['without']:.1f} s without memory, {seconds['with']:.1f} s with, "
-        f"ratio {seconds['with'] / seconds['without']:.2f}"
+        f"{name}, hessian={hessian!r}: {seconds[False]:.1f} s without memory, {seconds[True]:.1f} s with, "
+        f"ratio {seconds[True] / seconds[False]:.2f}"
     )
 
 
@@ -121,11 +132,14 @@ def main() -> None:
             step_two(sparse_table(), C=0.1)
             compare_memory()
         elif part == "dense":
-            for decay in (0.0, 0.5, 1.0):
-                print(f"\n  spectrum rank ** -{decay}: ", end="", flush=True)
-                step_two(dense_table(decay=decay))
+            print()
+            for decay, hessian in ((0.0, "newton-cg"), (0.5, "newton-cg"), (1.0, "newton-cg"), (1.0, "direct")):
+                print(f"  spectrum rank ** -{decay}: ", end="", flush=True)
+                step_two(dense_table(decay=decay), hessian)
         else:
-            grid()
+            print()
+            for name, hessian in (("20,000 x 200", "newton-cg"), ("digits", "newton-cg"), ("digits", "direct")):
+                grid(name, hessian)
 
 
 if __name__ == "__main__":
