@@ -65,9 +65,10 @@ def step_two(table, hessian: str = "newton-cg", **params) -> None:
     )
 
 
-def peak_memory(step: str) -> None:
-    """Print the peak of this process, in MB, after making the table, after the base fit, or also after step II."""
-    X, y, X_val, y_val = sparse_table()
+def peak_memory(folder: str, step: str) -> None:
+    """Print the peak of this process, in MB, after loading the table, after the base fit, or also after step II."""
+    X, X_val = (sparse.csr_array(sparse.load_npz(f"{folder}/{name}.npz")) for name in ("X", "X_val"))
+    y, y_val = (np.load(f"{folder}/{name}.npy") for name in ("y", "y_val"))
     if step != "table":
         model = LogisticRegression(C=0.1).fit(X, y)
     if step == "influence":
@@ -75,13 +76,19 @@ def peak_memory(step: str) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def compare_memory() -> None:
-    peaks = [
-        float(subprocess.run([sys.executable, __file__, "--peak", step], capture_output=True, text=True).stdout)
-        for step in ("table", "fit", "influence")
-    ]
+def compare_memory(table) -> None:
+    X, y, X_val, y_val = table
+    with tempfile.TemporaryDirectory() as folder:
+        for name, matrix in (("X", X), ("X_val", X_val)):
+            sparse.save_npz(f"{folder}/{name}.npz", matrix, compressed=False)
+        for name, labels in (("y", y), ("y_val", y_val)):
+            np.save(f"{folder}/{name}.npy", labels)
+        peaks = []
+        for step in ("table", "fit", "influence"):
+            command = [sys.executable, "-W", "ignore", __file__, "--peak", folder, step]
+            peaks.append(float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
     print(
-        f"peak memory: making the table {peaks[0]:.0f} MB, base fit {peaks[1]:.0f} MB, with step II {peaks[2]:.0f} MB, "
+        f"peak memory: table loaded {peaks[0]:.0f} MB, base fit {peaks[1]:.0f} MB, with step II {peaks[2]:.0f} MB, "
         f"ratio {peaks[2] / peaks[1]:.2f}"
     )
 
@@ -121,16 +128,17 @@ def main() -> None:
     set_config(enable_metadata_routing=True)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["dense", "grid", "sparse"], help="sparse, dense, grid")
-    parser.add_argument("--peak", choices=["table", "fit", "influence"], help=argparse.SUPPRESS)
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
-        peak_memory(options.peak)
+        peak_memory(*options.peak)
         return
     for part in options.parts:
         print(part, end=": ", flush=True)
         if part == "sparse":
-            step_two(sparse_table(), C=0.1)
-            compare_memory()
+            table = sparse_table()
+            step_two(table, C=0.1)
+            compare_memory(table)
         elif part == "dense":
             print()
             for decay, hessian in ((0.0, "newton-cg"), (0.5, "newton-cg"), (1.0, "newton-cg"), (1.0, "direct")):
