@@ -327,8 +327,8 @@ def _solve(
     return solution, diagnostics
 
 
-# Above this the rank correlation of the influences with those at the optimum falls below 0.9 (breast cancer, digits and
-# wine, scaled or not, C from 0.1 to 100, LogisticRegression and SGDClassifier stopped early).
+# Above this the rank correlation of the influences with those at the optimum falls below 0.9, see
+# test_influences_are_reliable_below_the_threshold_of_the_warning.
 _FAR_FROM_OPTIMUM = 0.1
 
 

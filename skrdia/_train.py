@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
 from skrdia._rows import take
 from skrdia.views._base import Array
@@ -35,7 +35,10 @@ def _weight_params(estimator: Any, weight: Array) -> dict[str, Array]:
     while hasattr(last, "steps"):
         name, last = last.steps[-1]
         path.append(name)
-    if not (has_fit_parameter(last, "sample_weight") or hasattr(last, "__sklearn_clone__")):
+    accepted = signature(last.fit).parameters
+    if "sample_weight" not in accepted and all(
+        parameter.kind != Parameter.VAR_KEYWORD for parameter in accepted.values()
+    ):
         raise ValueError(
             f"base_estimator={last!r} takes no sample_weight in fit, which these sample weights or soft targets need. "
             "Use another base estimator, or neither sample_weight nor strategy='relabel-soft'."

@@ -167,6 +167,23 @@ def test_a_base_fit_far_from_its_optimum_warns(table, estimator):
     assert result.diagnostics["scaled_gradient_norm"] > 0.1
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("table", ["cancer", "wine", "digits"])
+def test_influences_are_reliable_below_the_threshold_of_the_warning(table):
+    """Rank correlation with the influences at the optimum, for base fits stopped early."""
+    data = make_table(table)
+    args = data.X, data.y, data.X_val, data.y_val
+    optimum = influence(exact(1.0).fit(data.X, data.y), *args, hessian="direct").values
+    norms, correlations = [], []
+    for max_iter in (1, 2, 3, 5, 8, 12, 20, 50):
+        result = influence(LogisticRegression(max_iter=max_iter).fit(data.X, data.y), *args, hessian="direct")
+        norms.append(result.diagnostics["scaled_gradient_norm"])
+        correlations.append(spearmanr(optimum, result.values)[0])
+    norms, correlations = np.array(norms), np.array(correlations)
+    assert correlations[norms <= 0.1].min() > 0.9
+    assert correlations[norms > 0.1].min() < 0.9
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -13,11 +13,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skrdia import RDIAClassifier, influence
+from skrdia._train import fit_targets
 
 from .conftest import make_table
 
@@ -483,3 +485,10 @@ def test_weights_reach_the_last_step_of_a_pipeline(table, routing):
     clf.fit(table.X, table.y, weight, **table.val)
     expected = LogisticRegression().fit(StandardScaler().fit_transform(table.X), table.y, weight)
     np.testing.assert_allclose(clf.estimator_[-1].coef_, expected.coef_)
+
+
+def test_an_estimator_without_sample_weight_is_refused_only_where_weights_are_needed(table3):
+    targets = np.eye(3)[table3.y]
+    assert fit_targets(KNeighborsClassifier(), table3.X, targets, np.arange(3)).score(table3.X, table3.y) > 0.5
+    with pytest.raises(ValueError, match=r"base_estimator=KNeighborsClassifier\(\) takes no sample_weight"):
+        fit_targets(KNeighborsClassifier(), table3.X, targets * 0.5, np.arange(3))
