@@ -332,7 +332,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.validation_mask_ = rows.validation_mask
         self.alpha_ = float(self.alpha)
         self.n_iter_ = len(history)
-        self.predicted_gain_ = -float(np.nansum(first.loss_gradient * (labels - rows.given)))
+        self.predicted_gain_ = float(np.nansum(first.loss_gradient * (rows.given - labels)))
         self.history_ = history
         self.termination_condition_ = repaired.termination_condition
         self.diagnostics_ = first.diagnostics

@@ -124,7 +124,7 @@ def _entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Ar
         "n_harmful": int(flagged.sum()),
         "n_changed": int((proposed != labels).any(axis=1).sum()),
         "validation_loss": found.validation_loss,
-        "predicted_gain": -float(np.nansum(found.loss_gradient * (proposed - labels))),
+        "predicted_gain": float(np.nansum(found.loss_gradient * (labels - proposed))),
         "realised_gain": np.nan,
         "termination_condition": "",
         "diagnostics": found.diagnostics,

@@ -59,7 +59,7 @@ class Curvature(LinearOperator):
         Hv = (_product(self._at, self._weight, v) + self._penalty * v) / self.total
         self.n_products += 1
         if (length := v @ v) > 0.0:
-            self.observe(v @ Hv / length)
+            self.observe(float(v @ Hv / length))
         return Hv
 
     def _adjoint(self) -> Curvature:

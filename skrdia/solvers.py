@@ -96,7 +96,7 @@ def direct(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
         )
     dense, scale = H.toarray(), _jacobi_scale(H)
     eigenvalues, vectors = eigh(scale[:, None] * dense * scale)
-    H.observe(*dense.diagonal())
+    H.observe(*dense.diagonal().tolist())
     inverse = np.zeros(p)
     kept = eigenvalues > p * np.finfo(np.float64).eps * eigenvalues[-1]
     inverse[kept] = 1.0 / eigenvalues[kept]
