@@ -9,11 +9,13 @@ from sklearn.linear_model import LogisticRegression
 
 from skrdia import RDIAClassifier, influence
 
+from .test_views import L1
+
 
 def wide_table(n=2_000, d=1_000_000, n_classes=2):
     rng = np.random.default_rng(0)
     columns = (d * rng.random(15 * n) ** 4).astype(np.int32)
-    X = sparse.csr_array((np.ones(15 * n), columns, np.arange(0, 15 * n + 1, 15)), shape=(n, d))
+    X = sparse.csr_array((np.ones(15 * n), columns, np.arange(0, 15 * n + 1, 15, dtype=np.int32)), shape=(n, d))
     return X, rng.integers(0, n_classes, size=n)
 
 
@@ -36,6 +38,16 @@ def test_a_million_columns(n_classes):
     assert step_two < 20 * parameters
     clf = RDIAClassifier(LogisticRegression(), strategy="drop")
     assert peak(lambda: clf.fit(X, y, trusted=np.arange(len(y)) % 2 == 0)) < 60 * parameters
+
+
+def test_the_dense_hessian_is_that_of_the_active_columns():
+    """With an L1 penalty, "direct" needs room for the coefficients that are not zero, not for a million squared."""
+    X, y = wide_table(n=500)
+    y[np.asarray(X[:, [0]].todense()).ravel() > 0] = 1
+    model = LogisticRegression(C=0.1, solver="liblinear", random_state=0, **L1).fit(X, y)
+    assert 0 < np.count_nonzero(model.coef_) < 100
+    direct, iterative = (influence(model, X, y, X, y, hessian=hessian) for hessian in ("direct", "newton-cg"))
+    np.testing.assert_allclose(direct.by_label, iterative.by_label, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

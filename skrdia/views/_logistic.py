@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils import gen_batches
@@ -84,8 +85,8 @@ class _Softmax:
         return mu[:, k] * ((k == j) - mu[:, j])
 
 
-def _row_blocks(X: Any) -> Iterator[slice]:
-    return gen_batches(X.shape[0], max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1]))))
+def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    return gen_batches(n_rows, max(1, _BLOCK_BYTES // (8 * max(1, n_columns))))
 
 
 def _columns(A: Array) -> Array:
@@ -122,10 +123,13 @@ class LogisticLinearization:
         return self._gather(self._transposed_product(c, power=2), c.sum(axis=0))
 
     def hessian(self, w: Array) -> Array:
-        d, width = self._X.shape[1], self._mu.shape[1]
+        free, width = self._view.free, self._mu.shape[1]
+        used = np.flatnonzero(free[:-1].any(axis=1))
+        d = len(used)
         H = np.zeros((d + 1, width, d + 1, width))
-        for rows in _row_blocks(self._X):
-            X = self._X[rows].toarray() if self._is_sparse else self._X[rows]
+        for rows in _row_blocks(self._X.shape[0], d):
+            X = self._X[rows] if d == self._X.shape[1] else self._X[rows][:, used]
+            X = X.toarray() if self._is_sparse else X
             X = np.hstack([X, np.ones((X.shape[0], 1))])
             for k in range(width):
                 for j in range(k + 1):
@@ -135,8 +139,8 @@ class LogisticLinearization:
         for k in range(width):
             for j in range(k):
                 H[:, j, :, k] = H[:, k, :, j].T
-        free = self._view.free_index
-        return H.reshape((d + 1) * width, -1)[np.ix_(free, free)]
+        kept = np.flatnonzero(free[np.append(used, -1)])
+        return H.reshape((d + 1) * width, -1)[np.ix_(kept, kept)]
 
     def rows(self, index: Any) -> LogisticLinearization:
         return LogisticLinearization(self._view, self._X[index], self._mu[index])
@@ -147,7 +151,7 @@ class LogisticLinearization:
         if self._is_sparse or self._X.dtype == np.float64:
             out = self._X @ W
         else:  # block by block: a product of mixed precision would make a float64 copy of all of X
-            out = np.concatenate([self._X[rows].astype(np.float64) @ W for rows in _row_blocks(self._X)])
+            out = np.concatenate([self._X[rows].astype(np.float64) @ W for rows in _row_blocks(*self._X.shape)])
         return out.reshape(self._X.shape[0], -1) + full[-1]
 
     def _pull(self, G: Array) -> Array:
@@ -163,7 +167,7 @@ class LogisticLinearization:
             product = X.T @ G
         else:
             product = np.zeros((X.shape[1], *G.shape[1:]))
-            for rows in _row_blocks(X):
+            for rows in _row_blocks(*X.shape):
                 product += (X[rows].astype(np.float64) ** power).T @ G[rows]
         return product.reshape(X.shape[1], -1)
 
@@ -204,9 +208,9 @@ class LogisticView:
         self.theta = self.gather(self.full_theta)
 
     @property
-    def free_index(self) -> Any:
-        """Positions of theta in the flattened (d + 1, K') array."""
-        return np.arange(self.full_theta.size) if self._free is None else np.flatnonzero(self._free)
+    def free(self) -> NDArray[np.bool_]:
+        """Where theta is in the (d + 1, K') array."""
+        return np.ones(self.full_theta.shape, dtype=bool) if self._free is None else self._free
 
     def gather(self, full: Array) -> Array:
         """The free parameters of a (d + 1, K') array."""
