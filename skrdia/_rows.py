@@ -44,11 +44,6 @@ class Rows:
     validation_mask: NDArray[np.bool_]
     outside: tuple[Any, Array] | None = None
 
-    @property
-    def train(self) -> NDArray[np.intp]:
-        """Rows whose labels may be repaired."""
-        return np.flatnonzero(~self.validation_mask)
-
 
 def split_rows(
     X: Any,

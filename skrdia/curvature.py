@@ -51,6 +51,7 @@ class Curvature(LinearOperator):
         self._weight = weight
         self._penalty = penalty
         self.total = weight.sum()
+        self._diagonal: Array | None = None  # a pass over the rows, and both the solver and the diagnostics ask for it
         self.n_products = 0
         self.smallest, self.largest = np.inf, -np.inf
 
@@ -72,9 +73,11 @@ class Curvature(LinearOperator):
 
     def diagonal(self) -> Array:
         """The diagonal of H, (p,); ones where the view cannot tell."""
-        if not hasattr(self._at, "hessian_diagonal"):
-            return np.ones(self.shape[0])
-        return (self._at.hessian_diagonal(self._weight) + self._penalty) / self.total
+        if self._diagonal is None:
+            self._diagonal = np.ones(self.shape[0])
+            if hasattr(self._at, "hessian_diagonal"):
+                self._diagonal = (self._at.hessian_diagonal(self._weight) + self._penalty) / self.total
+        return self._diagonal
 
     def toarray(self) -> Array:
         """H as an array (p, p)."""
