@@ -13,7 +13,7 @@ from numpydoc.validate import validate
 
 import skrdia
 from skrdia.cli import main
-from skrdia.datasets import flip_labels, load_breast_cancer_scale
+from skrdia.datasets import load_breast_cancer_scale
 
 OPTIONAL = ["click", "dask", "jinja2", "matplotlib", "narwhals", "pandas", "polars", "pooch", "rich", "skorch", "torch"]
 # Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
@@ -109,23 +109,3 @@ def test_breast_cancer_scale():
     assert np.bincount(bunch.target).tolist() == [444, 239]
     assert np.bincount(bunch.target[:350]).tolist() == [186, 164]
     assert len(bunch.feature_names) == 10
-
-
-@pytest.mark.parametrize("y", [np.arange(100) % 2, np.arange(100) % 7, np.array(["a", "b"] * 50), [True, False] * 50])
-@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
-def test_flip_labels(y, rate):
-    before = np.array(y)
-    noisy, flipped = flip_labels(y, rate, random_state=0)
-    assert flipped.sum() == round(rate * 100)
-    np.testing.assert_array_equal(noisy != before, flipped)
-    assert noisy.dtype == before.dtype
-    assert set(noisy) <= set(before)
-    np.testing.assert_array_equal(before, y)
-
-
-@pytest.mark.parametrize(
-    ("y", "rate", "message"), [([0, 1], 1.5, "rate=1.5 must be"), ([1, 1], 0.5, "y has a single class")]
-)
-def test_flip_labels_bad_input(y, rate, message):
-    with pytest.raises(ValueError, match=message):
-        flip_labels(y, rate)
