@@ -11,14 +11,25 @@ phi_i > 0 means harmful: up-weighting the sample raises the validation loss. Del
 about -w phi_i / n, relabelling it from m to k by about w (phi_ik - phi_im) / n. The unit is that of Lv (nats), and does
 not change with the number of training or validation rows.
 
+phi_i is the mean over the validation rows j, weighted by w_j, of M_ji, the influence on the loss of row j alone. Its
+standard error, for m validation rows of positive weight that are independent draws, is that of a weighted mean,
+
+    se_i^2 = m / (m - 1) sum_j w_j^2 (M_ji - phi_i)^2 / (sum_j w_j)^2            (n,)
+
+For equal weights it is the standard deviation over j, with m - 1 in the denominator, over the root of m. It does not
+change with the unit of the weights: a row of weight two is one observation that counts double, not two observations.
+The deviations are linear in the gradient: M_ji - phi_i = jvp(X, H^-1 (grad l_j - grad Lv))_i. So the sum of squares
+needs at most p solves, for vectors v_r with the sum of v_r v_r' that the weighted deviations of the gradient have.
+
 References: Kong, Shen, Huang, "Resolving training biases via influence-based data relabeling", ICLR 2022, Eq. (2), (6).
-Koh, Liang, "Understanding black-box predictions via influence functions", ICML 2017.
+Koh, Liang, "Understanding black-box predictions via influence functions", ICML 2017. Cochran, "Sampling techniques",
+1977, chapter 6 (the error of a ratio of sums).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +41,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.curvature import Curvature
-from skrdia.solvers import SOLVERS, Solution
+from skrdia.solvers import _DIRECT_MAX, SOLVERS, Solution
 from skrdia.views import Linearization, View, as_view
 from skrdia.views._base import Array
 
@@ -57,6 +68,8 @@ class Influence:
         How the linear solve went, see `RDIAClassifier.diagnostics_`.
     index : object
         The index of the frame the rows came in, or None.
+    standard_error : ndarray of shape (n_samples,) or None
+        Standard error of `values` over the validation rows, in nats, or None where it was not asked for.
     """
 
     values: Array
@@ -66,6 +79,7 @@ class Influence:
     validation_loss: float
     diagnostics: dict[str, Any]
     index: Any = None
+    standard_error: Array | None = None
 
     def to_frame(self, backend: Any = "pandas") -> Any:
         """Return the influences as a data frame.
@@ -78,12 +92,14 @@ class Influence:
         Returns
         -------
         frame : DataFrame
-            A column `influence` and, for each label, a column `influence[label]`; the index of the training frame
-            where it had one and the library has indices.
+            A column `influence`, a column `standard_error` where it was asked for, and for each label a column
+            `influence[label]`; the index of the training frame where it had one and the library has indices.
         """
         import narwhals as nw
 
         columns = {"influence": self.values}
+        if self.standard_error is not None:
+            columns["standard_error"] = self.standard_error
         columns |= {f"influence[{label}]": self.by_label[:, k] for k, label in enumerate(self.classes.tolist())}
         frame = nw.from_dict(columns, backend=backend).to_native()
         if self.index is not None and hasattr(frame, "index"):
@@ -101,6 +117,7 @@ def influence(
     sample_weight: ArrayLike | None = None,
     hessian: str | Callable[..., Solution] = "newton-cg",
     random_state: Any = None,
+    std: bool = False,
 ) -> Influence:
     """Influence of every training row, and of every label it could have, on the mean validation loss.
 
@@ -122,6 +139,10 @@ def influence(
         How the inverse Hessian is applied, see `skrdia.solvers`.
     random_state : int, RandomState instance or None, default=None
         For "lissa".
+    std : bool, default=False
+        Whether to compute the standard error of every influence as well: how far it would vary with other validation
+        rows from the same source, the fitted estimator being given; nan if there is but one. It takes as many linear
+        solves as there are validation rows or parameters, whichever are fewer, instead of one.
 
     Returns
     -------
@@ -157,11 +178,17 @@ def influence(
     >>> result = influence(model, X, y, X_val=[[-1.5], [1.5]], y_val=["a", "b"])
     >>> int(result.values.argmax())
     3
+    >>> X_val, y_val = [[-1.5], [-0.5], [1.0], [1.5], [2.0], [3.0]], ["a", "a", "b", "b", "b", "b"]
+    >>> result = influence(model, X, y, X_val, y_val, std=True)
+    >>> bool(result.values[3] > 2 * result.standard_error[3])
+    True
     """
     view = as_view(estimator)
     codes, targets = _check_rows(view, X, y, sample_weight, "y")
     _, targets_val = _check_rows(view, X_val, y_val, None, "y_val")
-    solved = solve_influence(view, X, targets, X_val, targets_val, hessian, random_state, n_trained=len(codes))
+    args = view, X, targets, X_val, targets_val, hessian, random_state
+    solved = solve_influence(*args, n_trained=len(codes))
+    given = one_hot(codes, len(view.classes_))
     return Influence(
         values=solved.by_label[np.arange(len(codes)), codes],
         by_label=solved.by_label,
@@ -170,6 +197,7 @@ def influence(
         validation_loss=solved.validation_loss,
         diagnostics=solved.diagnostics,
         index=getattr(X, "index", None) if hasattr(X, "columns") else None,
+        standard_error=influence_standard_error(*args, given=given, n_trained=len(codes)) if std else None,
     )
 
 
@@ -232,23 +260,33 @@ def influence_matrix(
     train, H, gradient = _linearized_training(view, X, targets, len(codes))
     val = _linearize(view, X_val, "X_val")
     matrix = np.empty((len(targets_val), len(codes)))
-    for block in gen_batches(len(targets_val), max(1, _BLOCK_NUMBERS // H.shape[0])):
-        gradients = [_loss_gradient(val, targets_val, j) for j in range(block.start, block.stop)]
-        solutions, _ = _solve(H, np.column_stack(gradients), gradient, hessian, random_state)
-        for j, s in enumerate(solutions.T, start=block.start):
+    for block in _blocks(len(targets_val), H.shape[0]):
+        rows = np.arange(block.start, block.stop)
+        gradients = _loss_gradients(val, targets_val, rows, H.shape[0])
+        solutions, _ = _solve(H, gradients.T, gradient, hessian, random_state)
+        for j, s in zip(rows, solutions.T, strict=True):
             matrix[j] = train.jvp(s)[np.arange(len(codes)), codes]
     return matrix
 
 
-# Numbers in the block of validation gradients that `influence_matrix` solves for at once.
-_BLOCK_NUMBERS = 2**25
+_BLOCK_NUMBERS = 2**24
+"""Numbers in the block of validation gradients that is solved for at once."""
 
 
-def _loss_gradient(at: Linearization, targets: Array, j: int) -> Array:
-    """Gradient of the loss of row j, (p,)."""
-    if hasattr(at, "rows"):
-        return -at.rows([j]).vjp(targets[[j]])
-    return -at.vjp(targets * (np.arange(len(targets)) == j)[:, None])
+def _blocks(n_rows: int, n_parameters: int) -> Iterator[slice]:
+    """Large blocks where a solver may factorise the Hessian for each of them; else nothing is gained by them."""
+    return gen_batches(n_rows, max(1, _BLOCK_NUMBERS // n_parameters) if n_parameters <= _DIRECT_MAX else 1)
+
+
+def _loss_gradients(at: Linearization, targets: Array, rows: NDArray[np.intp], n_parameters: int) -> Array:
+    """Gradients of the losses of some rows, (len(rows), p)."""
+    gradients = np.empty((len(rows), n_parameters))
+    for gradient, j in zip(gradients, rows, strict=True):
+        if hasattr(at, "rows"):
+            gradient[:] = -at.rows([j]).vjp(targets[[j]])
+        else:
+            gradient[:] = -at.vjp(targets * (np.arange(len(targets)) == j)[:, None])
+    return gradients
 
 
 @dataclass(frozen=True)
@@ -287,6 +325,56 @@ def solve_influence(
     )
 
 
+def influence_standard_error(
+    view: View,
+    X: Any,
+    targets: Array,
+    X_val: Any,
+    targets_val: Array,
+    hessian: str | Callable[..., Solution],
+    random_state: Any,
+    *,
+    given: Array | None = None,
+    n_trained: int = 0,
+) -> Array:
+    """Standard error (n,) over the validation rows of the influence of every row, in nats.
+
+    The arguments are those of `solve_influence`. `given` (n, K) are the labels whose influence is meant, by default the
+    targets; a row of zeros there has nan. So has every row where a single validation row has positive weight.
+    """
+    val = _linearize(view, X_val, "X_val")
+    train, H, _ = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
+    given = targets if given is None else given
+    total = given.sum(axis=1, keepdims=True)
+    labels = np.divide(given, total, out=np.full_like(given, np.nan), where=total > 0.0)
+    judges = np.flatnonzero(targets_val.any(axis=1))
+    squares = np.zeros(len(labels))
+    for block in _blocks(len(judges), H.shape[0]):
+        deviations = _gradient_deviations(val, targets_val, judges[block], H)
+        if len(deviations) > 0:
+            solutions, info = _solver(hessian)(H, deviations.T, random_state=random_state)
+            _warn_unless_converged(hessian, info)
+            for s in solutions.T:
+                squares += (labels * train.jvp(s)).sum(axis=1) ** 2
+    return np.sqrt(squares * (len(judges) / (len(judges) - 1) if len(judges) > 1 else np.nan))
+
+
+def _gradient_deviations(at: Linearization, targets: Array, rows: NDArray[np.intp], H: Curvature) -> Array:
+    """w_j (grad l_j - grad Lv) / sum(w) for these rows, or at most p vectors with the same sum of outer products."""
+    total = targets.sum()
+    scale = np.sqrt(np.where(H.diagonal() > 0.0, H.diagonal(), 1.0))  # without it small units would count as rounding
+    deviations = _loss_gradients(at, targets, rows, len(scale))
+    deviations /= total * scale
+    rounding = 1e-9 * np.linalg.norm(deviations)  # left out: not in the range of H, so that no solver would converge
+    deviations += (targets[rows].sum(axis=1) / total)[:, None] * (at.vjp(targets) / (total * scale))
+    if len(rows) > len(scale):
+        _, sizes, directions = np.linalg.svd(np.linalg.qr(deviations, mode="r"))
+        deviations = sizes[:, None] * directions
+    kept: Array = deviations[np.linalg.norm(deviations, axis=1) > rounding]
+    kept *= scale
+    return kept
+
+
 def validation_loss(estimator: Any, X_val: Any, targets_val: Array) -> float:
     """Mean validation cross-entropy of a fitted estimator, in nats."""
     return _mean_loss(_linearize(as_view(estimator), X_val, "X_val"), targets_val)
@@ -307,10 +395,7 @@ def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> 
 def _solve(
     H: Curvature, g: Array, gradient: Array, hessian: str | Callable[..., Solution], random_state: Any
 ) -> tuple[Array, dict[str, Any]]:
-    if isinstance(hessian, str) and hessian not in SOLVERS:
-        raise ValueError(f"hessian={hessian!r} is unknown; use one of {sorted(SOLVERS)}, or a callable.")
-    solver = SOLVERS[hessian] if isinstance(hessian, str) else hessian
-    solution, info = solver(H, g, random_state=random_state)
+    solution, info = _solver(hessian)(H, g, random_state=random_state)
     diagonal = H.diagonal()
     curved = diagonal > 0.0
     diagnostics = {
@@ -327,25 +412,35 @@ def _solve(
     return solution, diagnostics
 
 
+def _solver(hessian: str | Callable[..., Solution]) -> Callable[..., Solution]:
+    if isinstance(hessian, str) and hessian not in SOLVERS:
+        raise ValueError(f"hessian={hessian!r} is unknown; use one of {sorted(SOLVERS)}, or a callable.")
+    return SOLVERS[hessian] if isinstance(hessian, str) else hessian
+
+
 # Above this the rank correlation of the influences with those at the optimum falls below 0.9, see
 # test_influences_are_reliable_below_the_threshold_of_the_warning.
 _FAR_FROM_OPTIMUM = 0.1
 
 
 def _warn(diagnostics: dict[str, Any]) -> None:
-    if not diagnostics["converged"]:
-        warnings.warn(
-            f"hessian={diagnostics['hessian']!r} did not converge: relative residual {diagnostics['residual']:.1e} "
-            f"after {diagnostics['iterations']} iterations. Scale the columns, regularise the base estimator more "
-            "strongly, or use hessian='direct' where the number of parameters allows.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    _warn_unless_converged(diagnostics["hessian"], diagnostics)
     if diagnostics["scaled_gradient_norm"] > _FAR_FROM_OPTIMUM:
         warnings.warn(
             "The base estimator is far from its optimum (scaled gradient norm "
             f"{diagnostics['scaled_gradient_norm']:.2g}, reliable below {_FAR_FROM_OPTIMUM}), which makes influences "
             "unreliable. Scale the columns, or give the base estimator a smaller tol and a larger max_iter.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_unless_converged(hessian: str | Callable[..., Solution], info: dict[str, Any]) -> None:
+    if not info["converged"]:
+        warnings.warn(
+            f"hessian={hessian!r} did not converge: relative residual {info['residual']:.1e} after "
+            f"{info['iterations']} iterations. Scale the columns, regularise the base estimator more strongly, or use "
+            "hessian='direct' where the number of parameters allows.",
             ConvergenceWarning,
             stacklevel=4,
         )
