@@ -255,6 +255,7 @@ def test_a_second_run_does_no_work(tmp_path):
     assert rows[wanted[0], "everything"]["diff_se"] == 0.0
     assert rows[wanted[0], "perfect"]["diff_se"] > 0.0
     assert rows[wanted[0], "perfect"]["n_trusted"] == 143
+    assert rows[wanted[0], "perfect"]["accuracy"] > 0.9
 
 
 def test_slow_methods_run_for_the_first_seeds():
@@ -318,7 +319,14 @@ def tidy():
 
     def rows(cell, n_trusted=250, **losses):
         for method, loss in losses.items():
-            values = {"loss": loss, "diff_se": 0.05, "auto_se": 0.05, "n_trusted": n_trusted, "seconds": 1.0}
+            values = {
+                "loss": loss,
+                "accuracy": 0.9,
+                "diff_se": 0.05,
+                "auto_se": 0.05,
+                "n_trusted": n_trusted,
+                "seconds": 1.0,
+            }
             yield row_of(cell, {"trusted_only": "trusted rows only"}.get(method, method), **values)
 
     strong = {"everything": 1.0, "perfect": 0.5}
@@ -335,8 +343,13 @@ def tidy():
 def test_summary():
     summary = summarise(tidy())
     assert summary.methods == ["everything", "perfect", "auto", "drop", "prototype", "hindsight"]
-    assert summary.recovered["auto"] == pytest.approx({"mean": 0.7, "cells": 2, "below": 0, "seconds": 1.0})
-    assert summary.recovered["drop"] == pytest.approx({"mean": -0.14, "cells": 2, "below": 1, "seconds": 1.0})
+    assert summary.recovered["auto"] == pytest.approx(
+        {"mean": 0.7, "median": 0.7, "cells": 2, "below": 0, "accuracy": 0.9, "seconds": 1.0}
+    )
+    assert summary.recovered["drop"]["mean"] == pytest.approx(-0.14)
+    assert summary.recovered["drop"]["below"] == 1
+    assert summary.recovered["perfect"]["mean"] == 1.0
+    assert summary.recovered["everything"]["mean"] == 0.0
     assert summary.by["table"]["car"] == pytest.approx({"auto": 0.6, "drop": -0.2})
     assert summary.by["noise"]["symmetric 0.4"]["auto"] == pytest.approx(0.8)
     assert summary.weak["auto"]["worst"] == pytest.approx(0.05)
@@ -367,7 +380,15 @@ def test_rows_of_different_runs_have_no_paired_error():
 
 def test_text():
     text = {table.title.partition(" (")[0]: table for table in tables(tidy())}
-    assert text["Recovered of the distance to perfect labels"].rows[0] == ["auto", "0.70", "2", "0", "1.00"]
+    assert text["Recovered of the distance to perfect labels"].rows[2] == [
+        "auto",
+        "0.70",
+        "0.70",
+        "2",
+        "0",
+        "0.90",
+        "1.00",
+    ]
     assert text["Recovered by table"].rows[1][:2] == ["car", "0.60"]
     assert "Recovered by C" not in text  # a single value
     assert text["Right labels: loss over that of everything"].rows[0] == [

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from skrdia.reproduce._cells import Cell
 
@@ -20,7 +20,7 @@ __all__ = ["FIELDS", "Row", "append", "cell_of", "latest", "read", "row_of"]
 Row = dict[str, Any]
 _CELL = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Cell)}
 _COUNTS = ("n", "K", "n_trusted")
-_NUMBERS = ("loss", "loss_se", "diff_se", "auto_se", "auroc", "average_precision", "seconds")
+_NUMBERS = ("loss", "loss_se", "diff_se", "auto_se", "accuracy", "auroc", "average_precision", "seconds")
 FIELDS = (*_CELL, *_COUNTS, "method", *_NUMBERS, "error")
 
 
@@ -49,14 +49,10 @@ def read(path: Path) -> list[Row]:
 
 def append(path: Path, rows: Iterable[Row]) -> None:
     """Append rows, below the header; a line that an interruption cut off is removed first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     with path.open("a+b") as file:
-        file.seek(0)
-        content = file.read()
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
-            file.truncate(end)
+        end = _complete(file)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
         if end == 0:
             writer.writeheader()
         for row in rows:
@@ -67,6 +63,17 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 def latest(rows: Iterable[Row]) -> dict[tuple[Cell, str], Row]:
     """Return the last row of every cell and method."""
     return {(cell_of(row), row["method"]): row for row in rows}
+
+
+def _complete(file: BinaryIO) -> int:
+    """Cut off a line without an end, and return the length of the file."""
+    length = file.seek(0, io.SEEK_END)
+    file.seek(max(length - 1, 0))
+    if file.read(1) not in (b"", b"\n"):
+        file.seek(0)
+        length = file.read().rfind(b"\n") + 1
+        file.truncate(length)
+    return length
 
 
 def _typed(line: dict[str, str]) -> Row:

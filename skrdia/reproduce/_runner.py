@@ -134,6 +134,7 @@ def _measure(cell: Cell, name: str, task: Problem, reference: Array) -> tuple[Ro
         loss=loss,
         loss_se=loss_se,
         diff_se=mean_and_error(losses - reference)[1],
+        accuracy=float((outcome.proba.argmax(axis=1) == data.y_test).mean()),
         seconds=round(seconds, 3),
         **_found(outcome, task),
     )

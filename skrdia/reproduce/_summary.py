@@ -43,7 +43,8 @@ class Summary(NamedTuple):
     methods : list of str
         In the order of `METHODS`.
     recovered : dict
-        Of every method on strong cells: mean `recovered`, number of cells, number below zero, median seconds.
+        Of every method on strong cells: mean and median of `recovered`, number of cells, number below zero, mean test
+        accuracy, median seconds.
     by : dict
         Per "table", "noise", "C" and "trusted": of every value and method the mean `recovered` on strong cells.
     weak : dict
@@ -93,14 +94,15 @@ def summarise(rows: Iterable[Row]) -> Summary:
     weak = {cell: group for cell, group in noisy.items() if cell not in strong}
     present = {name for group in groups.values() for name in group}
     methods = [name for name in METHODS if name in present]
+    others = [name for name in methods if name not in ENDS]
     easy = {cell: group for cell, group in strong.items() if cell.table in EASY}
     return Summary(
         methods,
         _recovered(strong, methods),
-        {name: _breakdown(strong, methods, key) for name, key in _KEYS.items()},
-        _per_method(weak, methods, _worst),
-        _clean({cell: group for cell, group in groups.items() if cell.noise == CLEAN}, methods),
-        _per_method({cell: group for cell, group in groups.items() if cell.noise == SHIFTED}, methods, _gain),
+        {name: _breakdown(strong, others, key) for name, key in _KEYS.items()},
+        _per_method(weak, others, _worst),
+        _clean({cell: group for cell, group in groups.items() if cell.noise == CLEAN}, others),
+        _per_method({cell: group for cell, group in groups.items() if cell.noise == SHIFTED}, others, _gain),
         _against(groups, noisy, methods),
         _gaps(strong, methods),
         _recovered(easy, methods),
@@ -145,23 +147,29 @@ def _excess(group: Group, method: str) -> float:
 def _per_method(
     groups: dict[Cell, Group], methods: list[str], figure: Callable[[dict[Cell, Group], str], dict[str, Any]]
 ) -> Figures:
-    """The figure of every method, but for the two ends, on the cells that it has been measured on."""
+    """The figure of every method on the cells that it has been measured on."""
     figures = {}
     for method in methods:
         own = {cell: group for cell, group in groups.items() if method in group}
-        if own and method not in ENDS:
+        if own:
             figures[method] = figure(own, method)
     return figures
 
 
 def _recovered(strong: dict[Cell, Group], methods: list[str]) -> Figures:
     def figure(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
+        shares = [_share(group, method) for group in groups.values()]
         below = [
             group[method]["loss"] - group["everything"]["loss"] > group[method]["diff_se"] for group in groups.values()
         ]
-        mean = float(np.mean([_share(group, method) for group in groups.values()]))
-        seconds = float(np.median([group[method]["seconds"] for group in groups.values()]))
-        return {"mean": mean, "cells": len(groups), "below": sum(below), "seconds": seconds}
+        return {
+            "mean": float(np.mean(shares)),
+            "median": float(np.median(shares)),
+            "cells": len(groups),
+            "below": sum(below),
+            "accuracy": float(np.mean([group[method]["accuracy"] for group in groups.values()])),
+            "seconds": float(np.median([group[method]["seconds"] for group in groups.values()])),
+        }
 
     return _per_method(strong, methods, figure)
 

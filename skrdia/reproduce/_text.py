@@ -91,9 +91,11 @@ def _all(summary: Summary, setting: str) -> list[TextTable]:
 
 def _recovered(figures: Figures, title: str) -> TextTable:
     caption = "cells where training on the given labels is at least 5 % worse; below zero: by over one standard error"
-    return _lines(
-        figures, title, {"mean": "mean", "cells": "cells", "below zero": "below", "seconds": "seconds"}
-    )._replace(caption=caption)
+    columns = {"below zero": "below", "test accuracy": "accuracy"}
+    columns = {
+        name: columns.get(name, name) for name in ("mean", "median", "cells", "below zero", "test accuracy", "seconds")
+    }
+    return _lines(figures, title, columns)._replace(caption=caption)
 
 
 def _by(summary: Summary, key: str, setting: str) -> TextTable:
