@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,16 +14,17 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skrdia._influence import validation_loss
-from skrdia._repair import Repaired, detect, repair
-from skrdia._rows import Rows, split_rows, stack
+from skrdia._evidence import Evidence
+from skrdia._influence import influence_standard_error, validation_loss
+from skrdia._repair import Repaired, predicted_gain, repair
+from skrdia._rows import Fold, Rows, split_rows, stack, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._train import fit_targets
-from skrdia.signals import SIGNALS
-from skrdia.signals import influence as influence_signal
+from skrdia._tuning import Choice, Problem, candidates, choose, detectors
+from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC, SOLVERS
 from skrdia.strategies import STRATEGIES
-from skrdia.views import check_supported
+from skrdia.views import as_view, check_supported, has_view
 from skrdia.views._base import Array
 
 __all__ = ["RDIAClassifier"]
@@ -42,7 +44,8 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier trained on labels that influence functions have repaired.
 
     `fit` trains the base estimator (step I), computes the influence of every training row on the loss over trusted
-    validation rows (step II), gives the rows that hurt a new label (step III), and retrains (step IV) [1]_.
+    validation rows (step II), gives the rows that hurt a new label (step III), and retrains (step IV) [1]_. By default
+    the validation rows choose how: which signal finds the rows, at which threshold, and what becomes of them.
 
     Parameters
     ----------
@@ -50,37 +53,53 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         The classifier to train; ``LogisticRegression()`` when None. `LogisticRegression`, `LogisticRegressionCV`,
         ``SGDClassifier(loss="log_loss")``, a `Pipeline` that ends in one of them, a `FrozenEstimator` around one of
         them, or any estimator with a method ``__skrdia_view__()``.
-    alpha : float, default=0.7
-        Rows whose signal exceeds `alpha` are harmful. In the unit of the signal; for "influence" that is nats of
-        validation loss per row, times the number of rows: deleting a row with influence phi lowers the validation loss
-        by about ``phi / n_samples``. The default is the best of the values compared in the user guide.
+    alpha : "auto" or float, default="auto"
+        Rows whose signal exceeds `alpha` are harmful. "auto" tries candidates (signal, threshold, strategy, rounds, and
+        strength of the detector's regularisation), judges each by cross-validation over the validation rows, and
+        averages the targets of those that predict them best; where that is no clear gain over doing nothing, it does
+        nothing. A number is in the unit of the signal, which is then "influence": nats of validation loss per row,
+        times the number of rows, so that deleting a row with influence phi lowers the validation loss by about
+        ``phi / n_samples``.
     hessian : {"newton-cg", "direct", "lissa", "identity"} or callable, default="newton-cg"
         How the inverse Hessian is applied, see `skrdia.solvers`: by conjugate gradients that never form it, by a dense
         factorisation, by stochastic recursion, or not at all.
-    signal : {"auto", "influence"} or callable, default="auto"
-        The score that is compared with `alpha`, see `skrdia.signals`. "auto" is "influence".
-    strategy : {"auto", "relabel", "relabel-soft", "drop", "none"} or callable, default="auto"
-        What becomes of harmful rows, see `skrdia.strategies`. "auto" is "relabel": the label of lowest influence, for
-        two classes the other label. "relabel-soft" is the paper's soft target for more than two classes.
+    influence_estimator : classifier, default=None
+        The model of steps I and II, the base estimator when None. With one of the types above here, `base_estimator`
+        can be any classifier with `fit` and `predict_proba`, with or without sample weights.
+    signal : {"auto", "influence", "confidence", "trusted-confidence", "posterior", "trusted-posterior"} or callable, \
+            default="auto"
+        The score that is compared with `alpha`, see `skrdia.signals`. "auto" leaves it to the validation rows when
+        `alpha` is "auto", and otherwise is "influence", or "confidence" with `cv`.
+    strategy : {"auto", "relabel", "relabel-soft", "soft", "drop", "none", "uids-linear", "uids-sigmoid", "optlr", \
+            "random"} or callable, default="auto"
+        What becomes of harmful rows, see `skrdia.strategies`. "auto" leaves it to the validation rows when `alpha` is
+        "auto", and otherwise is "relabel": the label with the lowest signal, for two classes the other label.
+        "relabel-soft" is the paper's soft target for more than two classes; the last four are the methods that the
+        paper compares with.
     max_iter : int, default=None
-        Rounds of steps I to III. None is one round, as in the paper.
+        Rounds of steps I to III. None is one round, as in the paper, or up to two with ``alpha="auto"``.
     validation_fraction : float, default=0.3
         Share of the rows held out, stratified by class, when `fit` is given no validation rows. Their labels should be
         right: hand over verified ones by `trusted` or `X_val` where there are any.
     cv : int, cross-validation generator or iterable, default=None
-        Instead of holding rows out, score every row by its mean influence over the folds it is trained in, on the rows
-        of the other fold. Every row can then be repaired.
+        Without trusted rows: score every row by models that never saw it, fits on the folds it is not in, so that every
+        row can be repaired. With ``signal="influence"`` a row has its mean influence over the folds it is trained in,
+        on the rows of the other fold.
     refit_on : {"all", "train"}, default="all"
         Rows of the final fit: the repaired training rows and the validation rows, or, as in the paper, only the former.
+    compute_std : bool, default=False
+        Whether to compute `influence_std_`, for about one more linear solve per validation row.
     memory : str or object with the joblib.Memory interface, default=None
         Caches steps I and II, so that a search over `alpha` and `strategy` pays for them once, and then for the final
-        fits alone.
+        fits alone; with ``alpha="auto"``, the choice.
     n_jobs : int, default=None
-        Folds of `cv` in parallel. None means 1 unless in a `joblib.parallel_backend` context, -1 all processors.
+        Folds in parallel, of `cv` or of ``alpha="auto"``. None means 1 unless in a `joblib.parallel_backend` context,
+        -1 all processors.
     random_state : int, RandomState instance or None, default=None
-        For the hold-out, for ``hessian="lissa"``, and for random strategies.
+        For the hold-out, for ``hessian="lissa"``, for random strategies, and with ``alpha="auto"`` for the share of the
+        rows that the folds train on where there are more than 4,000.
     verbose : int, default=0
-        If positive, print a line per round.
+        If positive, print a line per round, or per fold of ``alpha="auto"``.
 
     Attributes
     ----------
@@ -89,32 +108,43 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     estimator_ : classifier
         The final fit; `predict` and the like are its.
     base_estimator_ : classifier
-        The first fit, on the labels as given (with `cv`, on all rows).
+        The first fit, on the labels as given (with `cv` or an `influence_estimator`, on all rows).
     harmful_mask_ : ndarray of shape (n_samples,)
-        True for the rows of the X given to `fit` that some round found harmful; False for validation rows.
+        True for the rows of the X given to `fit` that some round found harmful, with ``alpha="auto"`` for those whose
+        label has lost more than half of its weight; False for validation rows.
     relabeled_y_ : ndarray of shape (n_samples,)
         The labels after repair, in the dtype of y. Dropped rows keep theirs; a soft target counts as its largest entry.
     targets_ : ndarray of shape (n_samples, n_classes)
         Training targets of the final fit: the sample weight in the column of the label, zeros for a row left out.
+    scores_ : ndarray of shape (n_samples,)
+        How suspicious the label of each row is, high = bad: the signal in the first round; with ``alpha="auto"`` the
+        share of its weight that the repairs took from it, accepted or not; with `cv` and ``alpha="auto"`` one minus its
+        confidence. Nan for validation rows.
     influences_ : ndarray of shape (n_samples,)
-        Influence of each row as given, on the first fit; positive is harmful, nan for validation rows.
+        Influence of each row as given, on the first fit; positive is harmful, nan for validation rows, and
+        everywhere when the influences were not needed.
     label_influences_ : ndarray of shape (n_samples, n_classes)
         Influence each row would have with each label, on the first fit.
+    influence_std_ : ndarray of shape (n_samples,)
+        Standard error of `influences_` over the validation rows, with ``compute_std=True``: the harm of a row is
+        significant where the influence exceeds twice this.
     validation_mask_ : ndarray of shape (n_samples,)
         True for the rows of X used as validation rows.
-    alpha_ : float
-        The threshold used.
-    n_iter_ : int
-        Rounds run.
+    signal_, strategy_, alpha_, n_iter_ : str or callable, str or callable, float, int
+        What was used; with ``alpha="auto"`` by the candidate of the largest weight ("none" and infinity where doing
+        nothing was best). `n_iter_` is the number of rounds run.
     predicted_gain_ : float
-        Decrease of the validation loss that the repair promises to first order, in nats.
+        Decrease of the validation loss that the repair promises to first order, in nats; nan without influences.
     history_ : list of dict
         Per round: `round`, `n_harmful`, `n_changed` (targets that differ from the round before), `validation_loss` (of
         the model trained on the targets before the round), `predicted_gain` and `realised_gain` (of the change; nan
         where no model trained on just the new targets was judged by the validation rows), `diagnostics`, and
-        `termination_condition`.
+        `termination_condition`. With ``alpha="auto"`` per candidate: `signal`, `strategy`, `alpha`, `n_iter`,
+        `detector`, its cross-validated `loss` and standard error `loss_se` in nats, its `gain` over doing nothing and
+        the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average.
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
+        With ``alpha="auto"``: "average of ...", "do nothing was best: ..." or "do nothing: ...", with the figures.
     diagnostics_ : dict
         Of the first round (the worst of its folds): `hessian`, `iterations`, `residual`, `converged` (of the linear
         solve), `n_products` with the Hessian, `damping` (added to its diagonal), `smallest_curvature` and
@@ -147,9 +177,9 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> X = np.repeat([[-2.0], [-1.0], [1.0], [2.0]], 10, axis=0)
     >>> y = np.where(X[:, 0] > 0, "good", "bad")
     >>> y[[0, 39]] = "good", "bad"  # two wrong labels
-    >>> clf = RDIAClassifier(LogisticRegression())
+    >>> clf = RDIAClassifier(LogisticRegression(), alpha=0.7)  # the paper's method, with a threshold
     >>> clf.fit(X, y, X_val=[[-1.5], [1.5]], y_val=["bad", "good"])
-    RDIAClassifier(base_estimator=LogisticRegression())
+    RDIAClassifier(alpha=0.7, base_estimator=LogisticRegression())
     >>> np.flatnonzero(clf.harmful_mask_)
     array([ 0, 39])
     >>> clf.relabeled_y_[[0, 39]]
@@ -158,14 +188,16 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "base_estimator": [HasMethods(["fit", "predict"]), None],
-        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "hessian": [StrOptions(set(SOLVERS)), callable],
+        "influence_estimator": [HasMethods(["fit", "predict"]), None],
         "signal": [StrOptions({"auto", *SIGNALS}), callable],
         "strategy": [StrOptions({"auto", *STRATEGIES}), callable],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "cv": ["cv_object"],
         "refit_on": [StrOptions({"all", "train"})],
+        "compute_std": ["boolean"],
         "memory": [str, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -175,15 +207,17 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def __init__(
         self,
         base_estimator: Any = None,
-        alpha: float = 0.7,
+        alpha: Any = "auto",
         hessian: Any = "newton-cg",
         *,
+        influence_estimator: Any = None,
         signal: Any = "auto",
         strategy: Any = "auto",
         max_iter: int | None = None,
         validation_fraction: float = 0.3,
         cv: Any = None,
         refit_on: str = "all",
+        compute_std: bool = False,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -192,12 +226,14 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.base_estimator = base_estimator
         self.alpha = alpha
         self.hessian = hessian
+        self.influence_estimator = influence_estimator
         self.signal = signal
         self.strategy = strategy
         self.max_iter = max_iter
         self.validation_fraction = validation_fraction
         self.cv = cv
         self.refit_on = refit_on
+        self.compute_std = compute_std
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -247,7 +283,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If an argument is malformed; the message names it.
         """
         base = self._base()
-        check_supported(base)
+        self._check_estimators(base)
         self._check_columns(X, X_val)
         rng = check_random_state(self.random_state)
         rows = split_rows(
@@ -261,23 +297,38 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             validation_fraction=self.validation_fraction,
             random_state=rng,
         )
-        repaired = repair(
-            rows,
-            self._detector(base, rows, rng),
-            _resolve(self.signal, SIGNALS, auto="influence"),
-            _resolve(self.strategy, STRATEGIES, auto="relabel"),
-            self.alpha,
-            max_iter=self.max_iter or 1,
-            n_jobs=self.n_jobs,
-            rng=rng,
-            report=print if self.verbose else lambda _: None,
-        )
-        self._store(base, rows, repaired)
+        if self.alpha != "auto":
+            outcome = self._repair(base, rows, rng)
+        elif self.cv is None:
+            outcome = self._choose(base, rows, rng)
+        else:
+            outcome = self._repair_unjudged(base, rows, rng)
+        self._store(base, rows, outcome)
         validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
 
     def _base(self) -> Any:
         return LogisticRegression() if self.base_estimator is None else self.base_estimator
+
+    def _finder(self, base: Any) -> Any:
+        return base if self.influence_estimator is None else self.influence_estimator
+
+    def _check_estimators(self, base: Any) -> None:
+        if self._signal_name() in ("auto", "influence"):
+            check_supported(self._finder(base))
+        for name, estimator in (("base_estimator", base), ("influence_estimator", self._finder(base))):
+            judged = self.alpha == "auto" or self._signal_name() != "influence"
+            if judged and not hasattr(estimator, "predict_proba"):
+                raise TypeError(
+                    f"{name}={estimator!r} has no predict_proba, which alpha='auto' and every signal but 'influence' "
+                    "need. Use another classifier, or a calibrated one (CalibratedClassifierCV)."
+                )
+
+    def _signal_name(self) -> Any:
+        """The signal; "auto" stays where the validation rows choose it."""
+        if self.signal != "auto" or (self.alpha == "auto" and self.cv is None):
+            return self.signal
+        return "influence" if self.cv is None else "confidence"
 
     def _check_columns(self, X: Any, X_val: Any) -> None:
         if X_val is None:
@@ -294,16 +345,119 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         except ValueError as error:
             raise ValueError(f"X_val: {error}") from error
 
-    def _detector(self, base: Any, rows: Rows, rng: np.random.RandomState) -> Any:
-        cached = check_memory(self.memory).cache(detect)
-        seed = None if self.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
+    def _report(self) -> Any:
+        return print if self.verbose else lambda _: None
 
-        def detect_fold(X: Any, targets: Array, X_val: Any, targets_val: Array) -> Any:
-            return cached(base, X, targets, rows.classes, X_val, targets_val, self.hessian, seed)
+    def _seed(self, rng: np.random.RandomState) -> int | None:
+        return None if self.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
 
-        return detect_fold
+    def _rounds(
+        self, base: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
+    ) -> Repaired:
+        cache, seed, models = check_memory(self.memory).cache, self._seed(rng), detectors(self._finder(base))
 
-    def _store(self, base: Any, rows: Rows, repaired: Repaired) -> None:
+        def gather(fold: Fold, labels: Array) -> Evidence:
+            train = fold.train
+            return Evidence(
+                models,
+                take(rows.X, train),
+                (labels * rows.weight[:, None])[train],
+                rows.given[train],
+                rows.weight[train],
+                rows.classes,
+                fold.X_val,
+                fold.targets_val,
+                self.hessian,
+                seed,
+                cache,
+                rows.splits if fold.X_val is None else None,
+            )
+
+        return repair(
+            rows,
+            gather,
+            _resolve(signal, SIGNALS),
+            _resolve(strategy, STRATEGIES),
+            alpha,
+            max_iter=self.max_iter or 1,
+            n_jobs=self.n_jobs,
+            rng=rng,
+            report=self._report(),
+        )
+
+    def _repair(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
+        """One threshold, as in the paper."""
+        signal, strategy = self._signal_name(), "relabel" if self.strategy == "auto" else self.strategy
+        if self.cv is not None and signal in WITHOUT_TRUSTED_ROWS:
+            rows = rows.without_judges()
+        repaired = self._rounds(base, rows, rng, signal, strategy, float(self.alpha))
+        return _Outcome(
+            repaired,
+            repaired.labels,
+            repaired.harmful,
+            scores=(rows.given * repaired.first.by_label).sum(axis=1),
+            chosen=(signal, strategy, float(self.alpha), len(repaired.history)),
+        )
+
+    def _repair_unjudged(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
+        """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
+        signal = "posterior" if self.signal == "auto" else self.signal
+        strategy = "soft" if self.strategy == "auto" else self.strategy
+        if signal not in WITHOUT_TRUSTED_ROWS:
+            raise ValueError(
+                f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "
+                "none with cv. Give alpha a number, or use signal='posterior' or 'confidence'."
+            )
+        rows = rows.without_judges()
+        repaired = self._rounds(base, rows, rng, signal, strategy, 0.0 if strategy == "soft" else 0.5)
+        confidence = self._rounds(base, rows, rng, "confidence", "none", np.inf).first.by_label
+        return _Outcome(
+            repaired,
+            repaired.labels,
+            (rows.given * repaired.labels).sum(axis=1) < 0.5,
+            scores=(rows.given * confidence).sum(axis=1),
+            chosen=(signal, strategy, 0.5, len(repaired.history)),
+        )
+
+    def _problem(self, base: Any, rows: Rows, rng: np.random.RandomState) -> Problem:
+        judges = rows.folds[0]
+        assert judges.targets_val is not None
+        return Problem(
+            base,
+            detectors(self._finder(base)),
+            take(rows.X, judges.train),
+            rows.given[judges.train],
+            rows.weight[judges.train],
+            rows.classes,
+            judges.X_val,
+            judges.targets_val,
+            self.refit_on == "all",
+            self.hessian,
+            rng.randint(2**31 - 1) if self.random_state is not None else 0,
+        )
+
+    def _choose(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
+        """The validation rows choose."""
+        finder = self._finder(base)
+        judges = rows.folds[0]
+        tried = candidates(self.signal, self.strategy, self.max_iter, finder)
+        problem = self._problem(base, rows, rng)
+        cached = check_memory(self.memory).cache(choose, ignore=["n_jobs", "report"])
+        choice: Choice = cached(problem, tried, self.n_jobs, self._report())
+        signal = "influence" if has_view(finder) else "trusted-confidence"
+        first = self._rounds(base, rows, rng, signal, "none", np.inf).first
+        labels, harmful, scores = rows.given.copy(), np.zeros(len(rows.y), dtype=bool), np.full(len(rows.y), np.nan)
+        labels[judges.train], harmful[judges.train], scores[judges.train] = choice.labels, choice.harmful, choice.doubt
+        chosen = choice.heaviest
+        repaired = Repaired(labels, harmful, first, choice.history, choice.condition)
+        likeliest = rows.given.copy()
+        likeliest[judges.train] = choice.likeliest
+        return _Outcome(
+            repaired, likeliest, harmful, scores, (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter))
+        )
+
+    def _store(self, base: Any, rows: Rows, outcome: _Outcome) -> None:
+        repaired = outcome.repaired
         labels, first, history = repaired.labels, repaired.first, repaired.history
         targets = labels * rows.weight[:, None]
         if self.refit_on == "train":
@@ -312,30 +466,55 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.refit_on == "all" and rows.outside is not None:
             X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
         estimator = fit_targets(base, X, fit_on, rows.classes)
-        if self.refit_on == "train" and len(rows.folds) == 1:
-            loss = validation_loss(estimator, rows.folds[0].X_val, rows.folds[0].targets_val)
-            history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss
+        if self.refit_on == "train" and len(rows.folds) == 1 and first.diagnostics and self.alpha != "auto":
+            fold = rows.folds[0]
+            if self.influence_estimator is None and fold.targets_val is not None:
+                loss = validation_loss(estimator, fold.X_val, fold.targets_val)
+                history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss
         relabeled = rows.y.copy()
-        changed = (labels != rows.given).any(axis=1) & labels.any(axis=1)
-        relabeled[changed] = rows.classes[labels[changed].argmax(axis=1)]
+        changed = (outcome.likeliest != rows.given).any(axis=1) & outcome.likeliest.any(axis=1)
+        relabeled[changed] = rows.classes[outcome.likeliest[changed].argmax(axis=1)]
 
         self.estimator_ = estimator
         self.base_estimator_ = first.estimators[0]
-        if len(first.estimators) > 1:
+        if len(first.estimators) > 1 or self.influence_estimator is not None or self.base_estimator_ is None:
             self.base_estimator_ = fit_targets(base, rows.X, rows.given * rows.weight[:, None], rows.classes)
         self.classes_ = rows.classes
-        self.harmful_mask_ = repaired.harmful
+        self.harmful_mask_ = outcome.harmful & ~rows.validation_mask
         self.relabeled_y_ = relabeled
         self.targets_ = targets
+        self.scores_ = outcome.scores
         self.label_influences_ = first.influences
-        self.influences_ = influence_signal(rows.given, first.influences, first.log_proba)
+        self.influences_ = (rows.given * first.influences).sum(axis=1)
+        if self.compute_std:
+            self.influence_std_ = self._standard_errors(rows, first)
         self.validation_mask_ = rows.validation_mask
-        self.alpha_ = float(self.alpha)
-        self.n_iter_ = len(history)
-        self.predicted_gain_ = float(np.nansum(first.loss_gradient * (rows.given - labels)))
+        self.signal_, self.strategy_, self.alpha_, self.n_iter_ = outcome.chosen
+        self.predicted_gain_ = predicted_gain(first, rows.given, labels)
         self.history_ = history
         self.termination_condition_ = repaired.termination_condition
         self.diagnostics_ = first.diagnostics
+
+    def _standard_errors(self, rows: Rows, first: Any) -> Array:
+        """Of `influences_`; folds of `cv` count as independent, since each has its own validation rows."""
+        squares, count = np.zeros(len(rows.y)), np.zeros(len(rows.y))
+        for fold, estimator in zip(rows.folds, first.estimators, strict=True):
+            if estimator is None or fold.targets_val is None:
+                continue
+            given = rows.given[fold.train]
+            error = influence_standard_error(
+                as_view(estimator),
+                take(rows.X, fold.train),
+                given * rows.weight[fold.train][:, None],
+                fold.X_val,
+                fold.targets_val,
+                self.hessian,
+                self.random_state,
+                given=given,
+            )
+            squares[fold.train] += error**2
+            count[fold.train] += 1.0
+        return np.divide(np.sqrt(squares), count, out=np.full(len(count), np.nan), where=count > 0.0)
 
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> NDArray[Any]:
@@ -432,6 +611,17 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
-def _resolve(value: Any, table: dict[str, Any], auto: str) -> Any:
+def _resolve(value: Any, table: dict[str, Any]) -> Any:
     """The function of a name; a callable is returned as it is."""
-    return table[auto if value == "auto" else value] if isinstance(value, str) else value
+    return table[value] if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there."""
+
+    repaired: Repaired
+    likeliest: Array
+    harmful: NDArray[np.bool_]
+    scores: Array
+    chosen: tuple[Any, Any, float, int]

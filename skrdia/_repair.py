@@ -15,43 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrdia._influence import Solved, solve_influence
-from skrdia._rows import Rows, take
-from skrdia._train import fit_targets
-from skrdia.views import as_view
+from skrdia._evidence import Evidence
+from skrdia._influence import Solved
+from skrdia._rows import Fold, Rows
 from skrdia.views._base import Array
 
-__all__ = ["Repaired", "detect", "repair"]
+__all__ = ["Detection", "Repaired", "predicted_gain", "propose", "repair"]
 
 
-def detect(
-    estimator: Any,
-    X: Any,
-    targets: Array,
-    classes: NDArray[Any],
-    X_val: Any,
-    targets_val: Array,
-    hessian: Any,
-    random_state: Any,
-) -> tuple[Any, Solved]:
-    """Steps I and II on the rows of one fold: the trained estimator, and what it says of every label of every row."""
-    estimator = fit_targets(estimator, X, targets, classes)
-    view = as_view(estimator)
-    if not np.array_equal(view.classes_, classes):
-        raise ValueError(
-            f"base_estimator has classes {view.classes_.tolist()}, but the training labels y are {classes.tolist()}; "
-            "a frozen estimator must have been fitted on the same labels."
-        )
-    return estimator, solve_influence(view, X, targets, X_val, targets_val, hessian, random_state)
+@dataclass(frozen=True)
+class Findings:
+    """What the evidence on one fold says."""
+
+    by_label: Array
+    log_proba: Array
+    estimator: Any
+    solved: Solved | None
 
 
 @dataclass(frozen=True)
 class Detection:
-    """The outcome of `detect` for all folds. Arrays (n, K) are means over the folds a row is trained in, else nan."""
+    """The findings of all folds. Arrays (n, K) are means over the folds a row is trained in, else nan."""
 
     estimators: list[Any]
-    influences: Array
+    by_label: Array
     log_proba: Array
+    influences: Array
     loss_gradient: Array
     validation_loss: float
     diagnostics: dict[str, Any]
@@ -70,7 +59,7 @@ class Repaired:
 
 def repair(
     rows: Rows,
-    detect_fold: Callable[..., tuple[Any, Solved]],
+    gather: Callable[[Fold, Array], Evidence],
     signal: Callable[..., Array],
     strategy: Callable[..., Array],
     alpha: float,
@@ -80,20 +69,17 @@ def repair(
     rng: np.random.RandomState,
     report: Callable[[str], None],
 ) -> Repaired:
-    """Run at most `max_iter` rounds.
-
-    `detect_fold` has the arguments of `detect` from `X` to `targets_val`, without the classes.
-    """
+    """Run at most `max_iter` rounds; `gather` collects the evidence of a fold, given the current targets."""
     labels, harmful, seen = rows.given, np.zeros(len(rows.y), dtype=bool), [rows.given]
     detections: list[Detection] = []
     history: list[dict[str, Any]] = []
     condition = "max_iter"
     while condition == "max_iter" and len(history) < max_iter:
-        found = _detect_all(rows, labels, detect_fold, n_jobs)
+        found = _detect_all(rows, labels, gather, signal, n_jobs)
         detections = detections or [found]
         if history:
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
-        flagged, proposed = _propose(labels, found, signal, strategy, alpha, rng)
+        flagged, proposed = _propose(labels, found, strategy, alpha, rng)
         lost = _lost_classes(rows, proposed)
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
@@ -124,62 +110,98 @@ def _entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Ar
         "n_harmful": int(flagged.sum()),
         "n_changed": int((proposed != labels).any(axis=1).sum()),
         "validation_loss": found.validation_loss,
-        "predicted_gain": float(np.nansum(found.loss_gradient * (labels - proposed))),
+        "predicted_gain": predicted_gain(found, labels, proposed),
         "realised_gain": np.nan,
         "termination_condition": "",
         "diagnostics": found.diagnostics,
     }
 
 
-def _detect_all(rows: Rows, labels: Array, detect_fold: Callable[..., Any], n_jobs: int | None) -> Detection:
-    targets = labels * rows.weight[:, None]
+def predicted_gain(found: Detection, labels: Array, proposed: Array) -> float:
+    """Decrease of the validation loss to first order, in nats; nan without influences."""
+    return float(np.nansum(found.loss_gradient * (labels - proposed))) if found.diagnostics else np.nan
+
+
+def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array, signal: Any) -> Findings:
+    evidence = gather(fold, targets)
+    estimator, solved = evidence.detection if evidence.has_influences else (None, None)
+    by_label = _check_signal(signal(evidence), evidence.given.shape)
+    if solved is not None:
+        log_proba = solved.log_proba
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_proba = np.log(evidence.confidence)
+    if by_label.ndim == 1:  # a score for the labels as they are; of the others the most probable one is best
+        by_label = np.where(evidence.given > 0.0, by_label[:, None], -log_proba)
+    return Findings(by_label, log_proba, estimator, solved)
+
+
+def _check_signal(values: Any, shape: tuple[int, ...]) -> Array:
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape not in (shape, shape[:1]):
+        raise ValueError(
+            f"signal returned an array of shape {values.shape}; expected {shape}, one number for each label of each "
+            f"row, or {shape[:1]}, one for each row as labelled."
+        )
+    return values
+
+
+def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None) -> Detection:
     results = Parallel(n_jobs=n_jobs if len(rows.folds) > 1 else None)(
-        delayed(detect_fold)(take(rows.X, fold.train), targets[fold.train], fold.X_val, fold.targets_val)
-        for fold in rows.folds
+        delayed(_find)(gather, fold, labels, signal) for fold in rows.folds
     )
-    sums = np.zeros((3, *labels.shape))
-    count = np.zeros((len(labels), 1))
-    for fold, (_, solved) in zip(rows.folds, results, strict=True):
+    unknown = np.full(labels.shape, np.nan)
+    sums, count = np.zeros((4, *labels.shape)), np.zeros((len(labels), 1))
+    for fold, found in zip(rows.folds, results, strict=True):
         count[fold.train] += 1.0
-        for total, part in zip(sums, (solved.by_label, solved.log_proba, solved.loss_gradient), strict=True):
-            total[fold.train] += part
-    influences, log_proba, loss_gradient = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0.0)
+        solved = (unknown, unknown) if found.solved is None else (found.solved.by_label, found.solved.loss_gradient)
+        for total, part in zip(sums, (found.by_label, found.log_proba, *solved), strict=True):
+            total[fold.train] += part if len(part) == len(fold.train) else part[fold.train]
+    means = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0.0)
+    known = [found.solved for found in results if found.solved is not None]
     return Detection(
-        estimators=[estimator for estimator, _ in results],
-        influences=influences,
-        log_proba=log_proba,
-        loss_gradient=loss_gradient * rows.weight[:, None] * count / len(rows.folds),
-        validation_loss=float(np.mean([solved.validation_loss for _, solved in results])),
-        diagnostics=_worst([solved.diagnostics for _, solved in results]),
+        [found.estimator for found in results],
+        by_label=means[0],
+        log_proba=means[1],
+        influences=means[2],
+        loss_gradient=means[3] * rows.weight[:, None] * count / len(rows.folds),
+        validation_loss=float(np.mean([solved.validation_loss for solved in known])) if known else np.nan,
+        diagnostics=_worst([solved.diagnostics for solved in known]) if known else {},
     )
 
 
 def _propose(
+    labels: Array, found: Detection, strategy: Callable[..., Array], alpha: float, rng: np.random.RandomState
+) -> tuple[NDArray[np.bool_], Array]:
+    """Which rows are harmful, (n,), and the targets they should have, (n, K); rows without a score are left alone."""
+    scored = ~np.isnan(found.by_label).all(axis=1)
+    if not scored.any():
+        raise ValueError("signal returned nan for every row; expected a number for each label of each row.")
+    harmful, proposed = np.zeros(len(labels), dtype=bool), labels.copy()
+    harmful[scored], proposed[scored] = propose(
+        labels[scored], found.by_label[scored], found.log_proba[scored], strategy, alpha, rng
+    )
+    return harmful, proposed
+
+
+def propose(
     labels: Array,
-    found: Detection,
-    signal: Callable[..., Array],
+    by_label: Array,
+    log_proba: Array,
     strategy: Callable[..., Array],
     alpha: float,
     rng: np.random.RandomState,
 ) -> tuple[NDArray[np.bool_], Array]:
-    """Which rows are harmful, (n,), and the targets they should have, (n, K), by the signal and the strategy."""
-    scored = ~np.isnan(found.influences[:, 0])
-    current, influences, log_proba = labels[scored], found.influences[scored], found.log_proba[scored]
-    scores = np.asarray(signal(current, influences, log_proba), dtype=np.float64)
-    if scores.shape != (len(current),) or np.isnan(scores).any():
+    """Step III: which rows score above alpha, and what the strategy makes of the current targets (n, K)."""
+    scores = (labels * by_label).sum(axis=1)
+    if np.isnan(scores).any():
+        raise ValueError(f"signal returned {np.isnan(scores).sum()} nan; expected a number for each row.")
+    targets = np.asarray(strategy(labels, by_label, log_proba, scores > alpha, rng), dtype=np.float64)
+    if targets.shape != labels.shape or not (np.isfinite(targets).all() and (targets >= 0.0).all()):
         raise ValueError(
-            f"signal returned an array of shape {scores.shape} with {np.isnan(scores).sum()} nan; expected one number "
-            f"for each of {len(current)} rows."
+            f"strategy returned an array of shape {targets.shape}; expected {labels.shape}, finite and non-negative."
         )
-    targets = np.asarray(strategy(current, influences, log_proba, scores > alpha, rng), dtype=np.float64)
-    if targets.shape != current.shape or not (np.isfinite(targets).all() and (targets >= 0.0).all()):
-        raise ValueError(
-            f"strategy returned an array of shape {targets.shape}; expected {current.shape}, finite and non-negative."
-        )
-    harmful, proposed = np.zeros(len(labels), dtype=bool), labels.copy()
-    harmful[scored] = scores > alpha
-    proposed[scored] = targets
-    return harmful, proposed
+    return scores > alpha, targets
 
 
 def _lost_classes(rows: Rows, labels: Array) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,11 @@ __all__ = ["Fold", "Rows", "split_rows", "stack", "take"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to train on, and the validation rows they are judged by."""
+    """Rows to train on, and the validation rows they are judged by, if any."""
 
     train: NDArray[np.intp]
     X_val: Any
-    targets_val: Array
+    targets_val: Array | None
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Rows:
     """The caller's rows, sorted into those that train and those that judge.
 
     `given` (n, K) has a one in the column of each row's label, `weight` (n,) the sample weights. `folds` has one entry,
-    or one for each split of `cv`. `outside` holds validation rows that are not rows of X, with their targets.
+    or one for each split of `cv`, which `splits` then holds. `outside` holds validation rows that are not rows of X,
+    with their targets.
     """
 
     X: Any
@@ -43,6 +44,11 @@ class Rows:
     folds: list[Fold]
     validation_mask: NDArray[np.bool_]
     outside: tuple[Any, Array] | None = None
+    splits: list[tuple[NDArray[np.intp], NDArray[np.intp]]] | None = None
+
+    def without_judges(self) -> Rows:
+        """The same with a single fold of all rows: they are scored out of fold, and nothing is held back to judge."""
+        return replace(self, folds=[Fold(np.arange(len(self.y)), None, None)])
 
 
 def split_rows(
@@ -70,9 +76,10 @@ def split_rows(
     classes = _check_classes(y[~mask], weight[~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))
     targets = given * weight[:, None]
-    outside = None
+    outside = splits = None
     if cv is not None:
-        folds = _cross_validation_folds(X, y, classes, targets, cv)
+        splits = _splits(X, y, classes, targets, cv)
+        folds = [Fold(train, take(X, test), targets[test]) for train, test in splits]
     elif X_val is not None:
         X_val = as_indexable(X_val)
         if X_val.shape[0] == 0:
@@ -85,7 +92,7 @@ def split_rows(
     else:
         folds = [Fold(np.flatnonzero(~mask), take(X, mask), targets[mask])]
         _check_judges(targets[mask], classes, "validation_fraction" if trusted is None else "trusted")
-    return Rows(X, y, classes, given, weight, folds, mask, outside)
+    return Rows(X, y, classes, given, weight, folds, mask, outside, splits)
 
 
 def as_indexable(X: Any) -> Any:
@@ -183,8 +190,10 @@ def _check_judges(targets_val: Array, classes: NDArray[Any], source: str) -> Non
         )
 
 
-def _cross_validation_folds(X: Any, y: NDArray[Any], classes: NDArray[Any], targets: Array, cv: Any) -> list[Fold]:
-    folds = []
+def _splits(
+    X: Any, y: NDArray[Any], classes: NDArray[Any], targets: Array, cv: Any
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    splits = []
     for i, (train, test) in enumerate(check_cv(cv, y, classifier=True).split(X, y)):
         train, test = (np.flatnonzero(rows) if np.asarray(rows).dtype == bool else rows for rows in (train, test))
         missing = classes[targets[train].sum(axis=0) == 0.0]
@@ -194,5 +203,5 @@ def _cross_validation_folds(X: Any, y: NDArray[Any], classes: NDArray[Any], targ
                 "Use fewer folds or a stratified splitter."
             )
         _check_judges(targets[test], classes, f"cv, fold {i}")
-        folds.append(Fold(train, take(X, test), targets[test]))
-    return folds
+        splits.append((train, test))
+    return splits

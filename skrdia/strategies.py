@@ -1,15 +1,16 @@
 """Step III: what becomes of the training rows. Targets in, targets out.
 
 A strategy is a function ``strategy(targets, influences, log_proba, harmful, rng) -> targets``: the current targets (n,
-K), in the first round one in the column of the given label; influences (n, K), the influence of label k on sample i;
-log_proba (n, K); harmful (n,), a boolean mask; rng, a `numpy.random.RandomState`. It returns new targets (n, K),
-non-negative: a row can be moved to another label, spread over labels, or be zero, which drops it. Sample weights
-multiply its rows afterwards.
+K), in the first round one in the column of the given label; influences (n, K), the influence of label k on sample i, or
+what another signal says of it; log_proba (n, K); harmful (n,), a boolean mask; rng, a `numpy.random.RandomState`. It
+returns new targets (n, K), non-negative: a row can be moved to another label, spread over labels, or be zero, which
+drops it. Sample weights multiply its rows afterwards.
 
 With m the current label and p_k = exp(log_proba_ik), the strategies for harmful rows are
 
     relabel        y'_k = 1 for k = argmin_{k != m} influences_ik
     relabel-soft   y'_m = 0, y'_k = log(1 - p_m) / ((K - 1) log p_k)        (paper, Eq. 12)
+    soft           y'_k = (1 - s_ik) / sum_j (1 - s_ij), for a signal s that is one minus a probability
     drop           y' = 0
     none           y' = y
 
@@ -64,6 +65,7 @@ __all__ = [
     "random",
     "relabel",
     "relabel_soft",
+    "soft",
     "uids_linear",
     "uids_sigmoid",
 ]
@@ -120,6 +122,37 @@ def relabel_soft(targets: Array, influences: Array, log_proba: Array, harmful: A
     soft = np.clip(log_not_given[:, None] / log_p, 0.0, 1.0) / (n_classes - 1)
     soft[given] = 0.0
     return _replace(targets, harmful, soft)
+
+
+def soft(targets: Array, influences: Array, log_proba: Array, harmful: Array, rng: object = None) -> Array:
+    """Spread each harmful row over the labels by their probability.
+
+    Parameters
+    ----------
+    targets, influences, log_proba : arrays of shape (n_samples, n_classes)
+        Current targets, one minus the probability of each label, log-probability of each label (ignored).
+    harmful : bool array of shape (n_samples,)
+        The rows to change.
+    rng : object
+        Ignored.
+
+    Returns
+    -------
+    targets : array of shape (n_samples, n_classes)
+        New targets.
+
+    Raises
+    ------
+    ValueError
+        If the signal is not between 0 and 1.
+    """
+    if influences.min(initial=0.0) < 0.0 or influences.max(initial=0.0) > 1.0 + 1e-9:
+        raise ValueError(
+            "strategy='soft' needs a signal that is one minus a probability: 'confidence', 'trusted-confidence', "
+            "'posterior' or 'trusted-posterior'. With 'influence' use 'relabel', 'relabel-soft' or 'drop'."
+        )
+    proba = np.maximum(1.0 - influences[harmful], 0.0)
+    return _replace(targets, harmful, proba / np.maximum(proba.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny))
 
 
 def drop(targets: Array, influences: Array, log_proba: Array, harmful: Array, rng: object = None) -> Array:
@@ -371,6 +404,7 @@ def random(
 STRATEGIES: dict[str, Strategy] = {
     "relabel": relabel,
     "relabel-soft": relabel_soft,
+    "soft": soft,
     "drop": drop,
     "none": none,
     "uids-sigmoid": uids_sigmoid,

@@ -77,7 +77,7 @@ def test_a_search_slices_an_X_val_that_is_as_long_as_X(table, routing):
     X, y = table.X[:150], table.y[:150]
     rdia = RDIAClassifier().set_fit_request(X_val=True, y_val=True)
     seen = []
-    rdia.signal = lambda targets, influences, log_proba: seen.append(len(targets)) or influences[:, 0]
+    rdia.alpha, rdia.signal = 0.7, lambda evidence: seen.append(len(evidence.given)) or evidence.influences
     with config_context(enable_metadata_routing=True):
         search = GridSearchCV(rdia, {"alpha": [10.0]}, cv=3, refit=False)
         search.fit(X, y, X_val=table.X_val, y_val=table.y_val)

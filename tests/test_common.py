@@ -13,8 +13,8 @@ from skrdia import RDIAClassifier
 @parametrize_with_checks(
     [
         RDIAClassifier(),
-        RDIAClassifier(LogisticRegression(C=0.1), strategy="drop", max_iter=3, hessian="direct"),
-        RDIAClassifier(make_pipeline(LogisticRegression()), strategy="relabel-soft", refit_on="train"),
+        RDIAClassifier(LogisticRegression(C=0.1), alpha=0.7, strategy="drop", max_iter=3, hessian="direct"),
+        RDIAClassifier(make_pipeline(LogisticRegression()), alpha=0.5, strategy="relabel-soft", refit_on="train"),
     ]
 )
 def test_estimator_checks(estimator, check):

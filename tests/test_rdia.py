@@ -32,7 +32,7 @@ def assert_same(one, other, exact=True):
 
 
 def test_repair_helps_and_finds_flipped_labels(table):
-    clf = RDIAClassifier(max_iter=10).fit(table.X, table.y, **table.val)
+    clf = RDIAClassifier(alpha=0.7, max_iter=10).fit(table.X, table.y, **table.val)
     X_all, flipped = np.vstack([table.X, table.X_val]), table.y != table.y_true
 
     def loss(model):
@@ -100,8 +100,8 @@ def test_trusted_rows_and_separate_ones_give_the_same_repair(table):
     X, y = np.vstack([table.X, table.X_val]), np.r_[table.y, table.y_val]
     trusted = np.arange(len(y)) >= len(table.y)
     order = np.random.default_rng(0).permutation(len(y))
-    marked = RDIAClassifier(hessian="direct").fit(X[order], y[order], trusted=trusted[order])
-    separate = RDIAClassifier(hessian="direct").fit(table.X, table.y, **table.val)
+    marked = RDIAClassifier(alpha=0.7, hessian="direct").fit(X[order], y[order], trusted=trusted[order])
+    separate = RDIAClassifier(alpha=0.7, hessian="direct").fit(table.X, table.y, **table.val)
     back = np.argsort(order)[: len(table.y)]
     np.testing.assert_array_equal(marked.relabeled_y_[back], separate.relabeled_y_)
     np.testing.assert_allclose(
@@ -126,7 +126,7 @@ def test_labels_keep_their_dtype(table, labels):
 def test_refit_on(table, refit_on):
     X, y = np.vstack([table.X, table.X_val]), np.r_[table.y, table.y_val]
     trusted = np.arange(len(y)) >= len(table.y)
-    clf = RDIAClassifier(refit_on=refit_on).fit(X, y, trusted=trusted)
+    clf = RDIAClassifier(alpha=0.7, refit_on=refit_on).fit(X, y, trusted=trusted)
     assert (clf.targets_[trusted].sum() > 0) == (refit_on == "all")
     rows = slice(None) if refit_on == "all" else ~trusted
     expected = LogisticRegression().fit(X[rows], clf.relabeled_y_[rows])
@@ -136,7 +136,7 @@ def test_refit_on(table, refit_on):
 
 
 def test_drop_leaves_rows_out(table):
-    clf = RDIAClassifier(strategy="drop", refit_on="train").fit(table.X, table.y, **table.val)
+    clf = RDIAClassifier(alpha=0.7, strategy="drop", refit_on="train").fit(table.X, table.y, **table.val)
     kept = ~clf.harmful_mask_
     np.testing.assert_array_equal(clf.relabeled_y_, table.y)
     np.testing.assert_array_equal(clf.targets_.sum(axis=1), kept)
@@ -168,8 +168,9 @@ def test_callable_signal_strategy_and_hessian(table):
 
     calls = []
 
-    def signal(targets, influences, log_proba):
-        return 1.0 - np.exp((targets * log_proba).sum(axis=1))  # confidence in another label
+    def signal(evidence):
+        log_proba = evidence.detection[1].log_proba
+        return 1.0 - np.exp((evidence.targets * log_proba).sum(axis=1))  # confidence in another label
 
     def strategy(targets, influences, log_proba, harmful, rng):
         calls.append(rng.rand())
@@ -186,15 +187,15 @@ def test_callable_signal_strategy_and_hessian(table):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"signal": lambda t, i, p: np.zeros(3)}, r"signal returned an array of shape \(3,\)"),
-        ({"signal": lambda t, i, p: np.full(len(t), np.nan)}, "signal returned .* 300 nan"),
+        ({"signal": lambda evidence: np.zeros(3)}, r"signal returned an array of shape \(3,\)"),
+        ({"signal": lambda evidence: np.full(len(evidence.given), np.nan)}, "signal returned 300 nan"),
         ({"strategy": lambda t, i, p, h, rng: t[:5]}, r"strategy returned an array of shape \(5, 2\)"),
         ({"strategy": lambda t, i, p, h, rng: -t}, "strategy returned .* non-negative"),
     ],
 )
 def test_callables_are_checked(table, params, message):
     with pytest.raises(ValueError, match=message):
-        RDIAClassifier(**params).fit(table.X, table.y, **table.val)
+        RDIAClassifier(alpha=0.7, **params).fit(table.X, table.y, **table.val)
 
 
 def test_rounds(table):
@@ -228,7 +229,7 @@ def test_a_round_that_would_empty_a_class_stops(table):
         return np.eye(2)[np.zeros(len(targets), dtype=int)]
 
     with pytest.warns(UserWarning, match=r"no training row of class \[1\]; stopped before it"):
-        clf = RDIAClassifier(strategy=everything_to_zero, max_iter=3).fit(table.X, table.y, **table.val)
+        clf = RDIAClassifier(alpha=0.7, strategy=everything_to_zero, max_iter=3).fit(table.X, table.y, **table.val)
     assert clf.termination_condition_ == clf.history_[-1]["termination_condition"] != ""
     assert "left empty: [1]" in clf.termination_condition_
     np.testing.assert_array_equal(clf.relabeled_y_, table.y)
@@ -237,7 +238,8 @@ def test_a_round_that_would_empty_a_class_stops(table):
 
 def test_cross_validation_scores_every_row(table):
     folds = StratifiedKFold(3)
-    clf = RDIAClassifier(alpha=0.1, cv=folds, hessian="direct").fit(table.X, table.y)
+    params = {"alpha": 0.1, "signal": "influence", "cv": folds, "hessian": "direct"}
+    clf = RDIAClassifier(**params).fit(table.X, table.y)
     expected, count = np.zeros(len(table.y)), np.zeros(len(table.y))
     for train, test in folds.split(table.X, table.y):
         X, y = table.X[train], table.y[train]
@@ -246,7 +248,7 @@ def test_cross_validation_scores_every_row(table):
         count[train] += 1
     np.testing.assert_allclose(clf.influences_, expected / count, rtol=1e-8, atol=1e-12)
     assert not clf.validation_mask_.any()
-    assert_same(clf, RDIAClassifier(alpha=0.1, cv=folds, hessian="direct", n_jobs=2).fit(table.X, table.y), exact=False)
+    assert_same(clf, RDIAClassifier(**params, n_jobs=2).fit(table.X, table.y), exact=False)
 
 
 @pytest.mark.parametrize(
@@ -323,8 +325,8 @@ def test_integer_weights_are_like_repeated_rows(table):
 
 def test_row_order_does_not_matter(table):
     order = np.random.default_rng(0).permutation(len(table.y))
-    one = RDIAClassifier(hessian="direct").fit(table.X, table.y, **table.val)
-    other = RDIAClassifier(hessian="direct").fit(table.X[order], table.y[order], **table.val)
+    one = RDIAClassifier(alpha=0.7, hessian="direct").fit(table.X, table.y, **table.val)
+    other = RDIAClassifier(alpha=0.7, hessian="direct").fit(table.X[order], table.y[order], **table.val)
     np.testing.assert_allclose(other.influences_, one.influences_[order], rtol=1e-2, atol=1e-3)
 
 
@@ -372,7 +374,7 @@ def test_memory_runs_steps_one_and_two_once(table, tmp_path, monkeypatch):
 
 def test_frozen_base_is_not_refitted(table):
     model = LogisticRegression().fit(table.X, table.y)
-    clf = RDIAClassifier(FrozenEstimator(model)).fit(table.X, table.y, **table.val)
+    clf = RDIAClassifier(FrozenEstimator(model), alpha=0.7).fit(table.X, table.y, **table.val)
     np.testing.assert_array_equal(clf.predict_proba(table.X), model.predict_proba(table.X))
     with pytest.raises(ValueError, match="frozen estimator must have been fitted on the same labels"):
         clf.fit(table.X, table.y + 1, X_val=table.X_val, y_val=table.y_val + 1)
@@ -387,7 +389,7 @@ def test_pickle_clone_and_idempotence(table):
 
 
 def test_verbose(table, capsys):
-    RDIAClassifier(verbose=1, max_iter=2).fit(table.X, table.y, **table.val)
+    RDIAClassifier(alpha=0.7, verbose=1, max_iter=2).fit(table.X, table.y, **table.val)
     assert capsys.readouterr().out.count("[RDIA] round") == 2
 
 
@@ -481,7 +483,7 @@ def test_unsupported_base_estimator(table):
 def test_weights_reach_the_last_step_of_a_pipeline(table, routing):
     weight = np.random.default_rng(0).integers(1, 4, len(table.y)).astype(float)
     scaler = StandardScaler().set_fit_request(sample_weight=False)
-    clf = RDIAClassifier(make_pipeline(scaler, LogisticRegression()), strategy="none", refit_on="train")
+    clf = RDIAClassifier(make_pipeline(scaler, LogisticRegression()), alpha=0.7, strategy="none", refit_on="train")
     clf.fit(table.X, table.y, weight, **table.val)
     expected = LogisticRegression().fit(StandardScaler().fit_transform(table.X), table.y, weight)
     np.testing.assert_allclose(clf.estimator_[-1].coef_, expected.coef_)

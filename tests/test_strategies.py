@@ -13,8 +13,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from skrdia import RDIAClassifier, influence
-from skrdia.signals import SIGNALS
+from skrdia import RDIAClassifier
 from skrdia.strategies import (
     STRATEGIES,
     drop,
@@ -23,6 +22,7 @@ from skrdia.strategies import (
     random,
     relabel,
     relabel_soft,
+    soft,
     uids_linear,
     uids_sigmoid,
 )
@@ -50,6 +50,8 @@ def situations(draw, soft=False):
 @settings(max_examples=50)
 @given(situation=situations())
 def test_contract(name, situation):
+    if name == "soft":
+        situation = (situation[0], 1.0 - np.exp(situation[2]), *situation[2:])
     targets, _, _, harmful = situation
     copies = [array.copy() for array in situation]
     result = STRATEGIES[name](*situation, np.random.RandomState(0))
@@ -66,7 +68,7 @@ def test_contract(name, situation):
 def test_relabel_never_promises_less_than_the_papers_theorem(situation):
     """The gain phi_m - phi_k* is at least phi_m / (1 - p_m), Theorem 2, and equal to it for two classes."""
     targets, influences, log_proba, _ = situation
-    phi = SIGNALS["influence"](targets, influences, log_proba)
+    phi = (targets * influences).sum(axis=1)
     harmful = phi > 1e-3
     result = relabel(targets, influences, log_proba, harmful)
     gain = phi - (result * influences).sum(axis=1)
@@ -83,11 +85,11 @@ def test_soft_targets_have_the_loss_of_lemma_2(situation):
     log_proba = np.maximum(log_proba, -20.0)
     log_proba -= np.log(np.exp(log_proba).sum(axis=1, keepdims=True))
     everything = np.ones(len(targets), dtype=bool)
-    soft = relabel_soft(targets, influences, log_proba, everything)
+    spread = relabel_soft(targets, influences, log_proba, everything)
     np.testing.assert_allclose(
-        -(soft * log_proba).sum(axis=1), -np.log(-np.expm1((targets * log_proba).sum(axis=1))), rtol=1e-6, atol=1e-12
+        -(spread * log_proba).sum(axis=1), -np.log(-np.expm1((targets * log_proba).sum(axis=1))), rtol=1e-6, atol=1e-12
     )
-    assert (soft * targets == 0).all()
+    assert (spread * targets == 0).all()
 
 
 def test_by_hand():
@@ -101,11 +103,12 @@ def test_by_hand():
     np.testing.assert_allclose(relabel_soft(targets, influences, np.log(p), harmful)[0], [0.0, *expected])
 
 
-def test_influence_signal(table):
-    model = LogisticRegression().fit(table.X, table.y)
-    result = influence(model, table.X, table.y, table.X_val, table.y_val)
-    scores = SIGNALS["influence"](np.eye(2)[table.y], result.by_label, result.log_proba)
-    np.testing.assert_array_equal(scores, result.values)
+def test_soft_spreads_by_probability():
+    proba = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]])
+    harmful = np.array([False, True])
+    np.testing.assert_allclose(soft(np.eye(3)[[0, 0]], 1.0 - proba, np.log(proba), harmful), [[1, 0, 0], proba[1]])
+    with pytest.raises(ValueError, match="needs a signal that is one minus a probability"):
+        soft(np.eye(3)[[0, 0]], proba - 0.5, np.log(proba), harmful)
 
 
 @pytest.mark.parametrize("name", SUBSAMPLES)
@@ -279,7 +282,7 @@ def test_subsamples_with_other_validation_rows(name, table3):
     """Held-out, trusted and cross-validated rows, and sample weights."""
     weight = np.random.default_rng(0).integers(0, 3, len(table3.y)).astype(float)
     for params, fit_params in [({}, {}), ({}, {"trusted": np.arange(len(table3.y)) % 3 == 0}), ({"cv": 3}, {})]:
-        clf = RDIAClassifier(strategy=name, random_state=0, **params)
+        clf = RDIAClassifier(alpha=0.7, strategy=name, random_state=0, **params)
         clf.fit(table3.X, table3.y, sample_weight=weight, **fit_params)
         np.testing.assert_array_equal(clf.targets_[clf.validation_mask_].sum(axis=1), weight[clf.validation_mask_])
         assert np.isfinite(clf.predict_proba(table3.X_test)).all()
@@ -287,7 +290,9 @@ def test_subsamples_with_other_validation_rows(name, table3):
 
 def test_parameters_are_searched(table):
     strategies = [none, partial(uids_sigmoid, ratio=0.7), partial(uids_sigmoid, scale=1.0), partial(optlr, floor=0.5)]
-    search = GridSearchCV(RDIAClassifier(random_state=0), {"strategy": strategies}, scoring="neg_log_loss", cv=2)
+    search = GridSearchCV(
+        RDIAClassifier(alpha=0.7, random_state=0), {"strategy": strategies}, scoring="neg_log_loss", cv=2
+    )
     search.fit(table.X, table.y, **table.val)
     assert len(set(search.cv_results_["mean_test_score"])) == len(strategies)
     assert search.best_estimator_.n_iter_ == 1

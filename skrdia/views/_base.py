@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Linearization", "View", "as_view", "check_supported"]
+__all__ = ["Linearization", "View", "as_view", "check_supported", "draft", "has_view", "regularised"]
 
 Array = NDArray[np.float64]
 
@@ -86,6 +86,14 @@ class Factory(Protocol):
     def view(estimator: Any) -> View:
         """Return the view of a fitted estimator."""
 
+    @staticmethod
+    def regularised(estimator: Any, factor: float) -> Any:
+        """Return an unfitted clone with ``1 / factor`` times the penalty, or None where there is none."""
+
+    @staticmethod
+    def draft(estimator: Any, fitted: Any) -> None:
+        """Make the next `fit` cheap, where the solver can: stop early, and begin at a fitted estimator unless None."""
+
 
 def _factory(estimator: Any) -> Factory:
     for cls in type(estimator).__mro__:
@@ -97,8 +105,65 @@ def _factory(estimator: Any) -> Factory:
     raise TypeError(
         f"base_estimator={estimator!r} is not supported: influence needs a model whose log-probabilities can be "
         f"differentiated. Supported: {known} (SGDClassifier with loss='log_loss'; Pipeline and FrozenEstimator around "
-        "one of the others), and any estimator with a method __skrdia_view__() that returns a skrdia.views.View."
+        "one of the others), and any estimator with a method __skrdia_view__() that returns a skrdia.views.View. To "
+        "repair labels for another classifier, name one of these as influence_estimator, for example "
+        "influence_estimator=LogisticRegression(C=0.1): it finds the rows, and the base estimator is retrained."
     )
+
+
+def has_view(estimator: Any) -> bool:
+    """Whether `as_view` will accept this estimator once it is fitted.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted or not.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        check_supported(estimator)
+    except TypeError:
+        return False
+    return True
+
+
+def regularised(estimator: Any, factor: float) -> Any:
+    """Return an unfitted clone whose penalty is multiplied by ``1 / factor``.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted or not.
+    factor : float
+        Below one for a stronger penalty; multiplies `C` of a logistic regression.
+
+    Returns
+    -------
+    classifier or None
+        None where the type has no such parameter.
+    """
+    return _factory(estimator).regularised(estimator, factor) if _registered(estimator) else None
+
+
+def draft(estimator: Any, fitted: Any) -> None:
+    """Make the next `fit` of a clone cheap, where that is possible: stop early, and begin at another fit.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Unfitted; changed in place.
+    fitted : classifier or None
+        A fit of the same estimator to the same labels.
+    """
+    if _registered(estimator):
+        _factory(estimator).draft(estimator, fitted)
+
+
+def _registered(estimator: Any) -> bool:
+    return not hasattr(estimator, "__skrdia_view__") and has_view(estimator)
 
 
 def check_supported(estimator: Any) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import clone
 from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -35,6 +36,9 @@ __all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory"]
 
 _BLOCK_BYTES = 2**23
 """Size of the temporary copies of dense rows."""
+
+_DRAFT_TOL = 1e-3
+"""Gradient at which a fit of which only the held-out loss matters may stop."""
 
 
 class _Sigmoid:
@@ -296,6 +300,21 @@ class LogisticRegressionFactory:
         )
 
     @staticmethod
+    def regularised(estimator: Any, factor: float) -> Any:
+        """LogisticRegressionCV chooses its own C, and without a penalty there is nothing to scale."""
+        C = getattr(estimator, "C", np.inf)
+        if np.isinf(C) or getattr(estimator, "penalty", "deprecated") is None:
+            return None
+        return clone(estimator).set_params(C=C * factor)
+
+    @staticmethod
+    def draft(estimator: Any, fitted: Any) -> None:
+        estimator.set_params(tol=max(estimator.tol, _DRAFT_TOL))
+        if fitted is not None and hasattr(estimator, "warm_start"):
+            estimator.set_params(warm_start=True)
+            estimator.coef_, estimator.intercept_ = fitted.coef_, fitted.intercept_
+
+    @staticmethod
     def _penalty(estimator: Any) -> tuple[Array, Array]:
         """C and l1_ratio of a fitted estimator, each a number or one per logit, whatever the version's parameters."""
         penalty = getattr(estimator, "penalty", "deprecated")
@@ -334,3 +353,11 @@ class SGDFactory:
             per_sample=True,
             class_weight=_balanced(estimator, weighted=False),
         )
+
+    @staticmethod
+    def regularised(estimator: Any, factor: float) -> Any:
+        return None if estimator.penalty is None else clone(estimator).set_params(alpha=estimator.alpha / factor)
+
+    @staticmethod
+    def draft(estimator: Any, fitted: Any) -> None:
+        """Nothing to do: where stochastic gradient descent ends depends on where it begins."""

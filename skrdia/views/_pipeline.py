@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skrdia.views._base import Linearization, View, as_view, check_supported
+from sklearn.base import clone
+
+from skrdia.views._base import Linearization, View, as_view, check_supported, draft, regularised
 
 __all__ = ["FrozenFactory", "PipelineFactory"]
 
@@ -35,6 +37,16 @@ class PipelineFactory:
         last = as_view(estimator.steps[-1][1])
         return last if len(estimator.steps) == 1 else PipelineView(estimator[:-1].transform, last)
 
+    @staticmethod
+    def regularised(estimator: Any, factor: float) -> Any:
+        name, last = estimator.steps[-1]
+        last = regularised(last, factor)
+        return None if last is None else clone(estimator).set_params(**{name: last})
+
+    @staticmethod
+    def draft(estimator: Any, fitted: Any) -> None:
+        draft(estimator.steps[-1][1], None if fitted is None else fitted.steps[-1][1])
+
 
 class FrozenFactory:
     @staticmethod
@@ -44,3 +56,11 @@ class FrozenFactory:
     @staticmethod
     def view(estimator: Any) -> View:
         return as_view(estimator.estimator)
+
+    @staticmethod
+    def regularised(estimator: Any, factor: float) -> Any:
+        return None
+
+    @staticmethod
+    def draft(estimator: Any, fitted: Any) -> None:
+        """Nothing to do: it is not trained."""

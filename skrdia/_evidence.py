@@ -1,0 +1,211 @@
+"""Steps I and II for one set of rows: what models say of every label of every row, computed when a signal asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skrdia._influence import Solved, solve_influence
+from skrdia._noise_model import label_posterior
+from skrdia._rows import as_indexable, stack, take
+from skrdia._stacking import stacking_weights
+from skrdia._train import fit_targets, predict_targets
+from skrdia.views import as_view, has_view
+from skrdia.views._base import Array
+
+__all__ = ["Evidence", "detect", "interleaved_folds", "out_of_fold"]
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+_N_SPLITS = 3
+"""Folds of the out-of-fold probabilities; five recover no more, and cost more."""
+
+
+def detect(
+    estimator: Any,
+    X: Any,
+    targets: Array,
+    classes: NDArray[Any],
+    X_val: Any,
+    targets_val: Array,
+    hessian: Any,
+    random_state: Any,
+) -> tuple[Any, Solved]:
+    """The trained estimator, and what its influences say of every label of every row."""
+    estimator = fit_targets(estimator, X, targets, classes)
+    view = as_view(estimator)
+    if not np.array_equal(view.classes_, classes):
+        raise ValueError(
+            f"base_estimator has classes {view.classes_.tolist()}, but the training labels y are {classes.tolist()}; "
+            "a frozen estimator must have been fitted on the same labels."
+        )
+    return estimator, solve_influence(view, X, targets, X_val, targets_val, hessian, random_state)
+
+
+def out_of_fold(
+    estimator: Any,
+    X: Any,
+    targets: Array,
+    classes: NDArray[Any],
+    X_val: Any,
+    targets_val: Array | None,
+    splits: list[Split],
+    starts: list[Any],
+) -> tuple[Array, list[Any]]:
+    """Probabilities (n, K) by fits on the other folds of X and all validation rows, and these fits.
+
+    `starts` are fits to begin at, one for each split, or none. Rows that no split tests are nan.
+    """
+    proba, fits = np.full(targets.shape, np.nan), []
+    for i, (train, test) in enumerate(splits):
+        rows, labels = take(X, train), targets[train]
+        if X_val is not None and targets_val is not None:
+            rows, labels = stack(rows, X_val), np.vstack([labels, targets_val])
+        start = starts[i] if starts else None
+        fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start))
+        proba[test] = predict_targets(fits[-1], take(X, test), classes)
+    return proba, fits
+
+
+def interleaved_folds(targets: Array, n_splits: int) -> NDArray[np.intp]:
+    """The fold of every row, (n,): the rows of each class are dealt out in turn."""
+    codes, fold = targets.argmax(axis=1), np.empty(len(targets), dtype=np.intp)
+    for k in range(targets.shape[1]):
+        members = np.flatnonzero(codes == k)
+        fold[members] = (np.arange(len(members)) + k) % n_splits
+    return fold
+
+
+@dataclass
+class Evidence:
+    """The rows of one fold, and what models say of them. Arrays (n, K) have a column for each label.
+
+    Parameters
+    ----------
+    detectors : list of classifiers
+        Unfitted. The first is the model of influences and posteriors; the others are more strongly regularised.
+    X : array-like of shape (n, n_features)
+        Training rows.
+    targets : array of shape (n, K)
+        Current targets, sample weights included.
+    given : array of shape (n, K)
+        One in the column of the label that each row came with.
+    weight : array of shape (n,)
+        Sample weights.
+    classes : array of shape (K,)
+        The labels.
+    X_val : array-like of shape (n_val, n_features), or None
+        Trusted rows.
+    targets_val : array of shape (n_val, K), or None
+        Their targets.
+    hessian : str or callable
+        See `skrdia.solvers`.
+    seed : int or None
+        For random solvers.
+    cache : callable
+        ``joblib.Memory.cache``, or the identity.
+    splits : list of (train, test)
+        For the out-of-fold probabilities; three folds, stratified by label, when None.
+    """
+
+    detectors: list[Any]
+    X: Any
+    targets: Array
+    given: Array
+    weight: Array
+    classes: NDArray[Any]
+    X_val: Any
+    targets_val: Array | None
+    hessian: Any = "newton-cg"
+    seed: int | None = None
+    cache: Callable[[Any], Any] = field(default=lambda function: function)
+    splits: list[Split] | None = None
+
+    def __post_init__(self) -> None:
+        self.X = as_indexable(self.X)
+        if self.splits is None:
+            fold = interleaved_folds(self.given, _N_SPLITS)
+            self.splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(_N_SPLITS)]
+
+    @property
+    def has_influences(self) -> bool:
+        """Whether there are validation rows, and a model with a curvature."""
+        return self.X_val is not None and has_view(self.detectors[0])
+
+    @cached_property
+    def detection(self) -> tuple[Any, Solved]:
+        """The first detector trained on the current targets, and its influences."""
+        self._need_validation_rows("influence")
+        assert self.targets_val is not None
+        arguments = (self.classes, self.X_val, self.targets_val, self.hessian, self.seed)
+        return self.cache(detect)(self.detectors[0], self.X, self.targets, *arguments)
+
+    @property
+    def influences(self) -> Array:
+        """Influence of every label of every row on the validation loss, (n, K)."""
+        return self.detection[1].by_label
+
+    @cached_property
+    def confidence(self) -> Array:
+        """Probability of every label by models that never saw the row, (n, K): the detectors, stacked.
+
+        The weights maximise the likelihood of the given labels, so that among models of different strength of
+        regularisation the one that predicts the rows it has not seen counts most.
+        """
+        proba = np.stack([self._out_of_fold(detector, self.targets)[0] for detector in self.detectors])
+        seen = ~np.isnan(proba[0, :, 0])
+        likelihood = (proba[:, seen] * self.given[seen]).sum(axis=2)
+        prior = np.full(len(proba), 1.0 / len(proba))
+        return np.tensordot(stacking_weights(likelihood, self.weight[seen], prior, strength=0.0), proba, axes=1)
+
+    @cached_property
+    def trusted_confidence(self) -> Array:
+        """Probability of every label by the first detector trained on the trusted rows alone, (n, K)."""
+        return predict_targets(self._trusted_fit, self.X, self.classes)
+
+    @cached_property
+    def posterior(self) -> Array:
+        """Posterior of every label by the noise model, (n, K), from the labels as they are."""
+        proba, fits = self._out_of_fold(self.detectors[0], self.targets)
+        return self._posterior(proba, fits)
+
+    @cached_property
+    def trusted_posterior(self) -> Array:
+        """Posterior of every label by the noise model, (n, K), from the model of the trusted rows."""
+        return self._posterior(self.trusted_confidence, [self._trusted_fit] * len(self._splits()))
+
+    @cached_property
+    def _trusted_fit(self) -> Any:
+        self._need_validation_rows("trusted")
+        assert self.targets_val is not None
+        return fit_targets(self.detectors[0], self.X_val, self.targets_val, self.classes, is_draft=True)
+
+    def _posterior(self, proba: Array, starts: list[Any]) -> Array:
+        """Posterior by the probabilities of a model that was itself trained on the posterior by `proba`."""
+        seen = ~np.isnan(proba[:, 0])
+        posterior = np.full(proba.shape, np.nan)
+        posterior[seen] = label_posterior(proba[seen], self.given[seen], self.weight[seen])
+        targets = np.where(seen[:, None], posterior, self.given) * self.weight[:, None]
+        proba, _ = self._out_of_fold(self.detectors[0], targets, starts)
+        posterior[seen] = label_posterior(proba[seen], self.given[seen], self.weight[seen])
+        return posterior
+
+    def _out_of_fold(self, detector: Any, targets: Array, starts: list[Any] | None = None) -> tuple[Array, list[Any]]:
+        arguments = (self.classes, self.X_val, self.targets_val, self._splits(), starts or [])
+        return self.cache(out_of_fold)(detector, self.X, targets, *arguments)
+
+    def _splits(self) -> list[Split]:
+        assert self.splits is not None
+        return self.splits
+
+    def _need_validation_rows(self, signal: str) -> None:
+        if self.X_val is None:
+            raise ValueError(
+                f"This signal ({signal}) judges rows by trusted rows, of which there are none with cv. Pass trusted, "
+                "or X_val and y_val, or use signal='confidence' or 'posterior'."
+            )

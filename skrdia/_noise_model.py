@@ -1,0 +1,45 @@
+"""Posterior of the right label, given the row and the label it came with.
+
+The labels are taken for the output of a noisy channel. With q_ik = p(k | x_i) what a model says of row i, g_i its given
+label and T_kj the probability that a row of class k is given the label j,
+
+    R_ik = q_ik T_k,g_i / sum_j q_ij T_j,g_i                               (n, K)   posterior, for given q and T
+    T_kj = (sum_{i: g_i = j} w_i R_ik + 1 / K) / (sum_i w_i R_ik + 1)      (K, K)   its estimate, for given R
+
+in turn until R settles: expectation maximisation with one pseudo-count for each row of T. It starts half way between q
+and the given label, so that "the labels are mostly right" breaks the symmetry when q says nothing.
+
+References: Dawid, Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm", Applied
+Statistics 28, 1979. Raykar et al., "Learning from crowds", JMLR 11, 2010, for a classifier as the source of q.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrdia.views._base import Array
+
+__all__ = ["label_posterior"]
+
+_MAX_ITER, _TOL = 20, 1e-3
+
+
+def label_posterior(proba: Array, given: Array, weight: Array) -> Array:
+    """R (n, K) for probabilities q (n, K), given labels as a one-hot array (n, K), and weights (n,)."""
+    n_classes = given.shape[1]
+    posterior = _normalised(proba * (0.5 / n_classes + 0.5 * given), given)
+    for _ in range(_MAX_ITER):
+        counts = (posterior * weight[:, None]).T @ given
+        channel = (counts + 1.0 / n_classes) / (counts.sum(axis=1, keepdims=True) + 1.0)
+        updated = _normalised(proba * (given @ channel.T), given)
+        change = np.abs(updated - posterior).max(initial=0.0)
+        posterior = updated
+        if change < _TOL:
+            break
+    return posterior
+
+
+def _normalised(joint: Array, given: Array) -> Array:
+    """Rows that sum to one; the given label where the model rules out every label."""
+    total = joint.sum(axis=1, keepdims=True)
+    return np.where(total > 0.0, joint / np.where(total > 0.0, total, 1.0), given)

@@ -1,0 +1,397 @@
+"""alpha="auto": which repair, by cross-validation over the validation rows.
+
+Every candidate turns the given labels into targets: a signal at some strength of the detector's regularisation, a
+threshold, a strategy and a number of rounds; doing nothing; or leaving all rows out, which trains on the validation
+rows alone. For each of five folds of the validation rows the candidates are computed with the other four, the base
+estimator is trained on the targets of each and these four, and asked for the labels of the fifth. Where there are more
+than 4,000 rows, each fold trains on a random share of them, which is enough to tell the candidates apart. With P_cj the
+probability that candidate c so gave to the label of validation row j,
+
+    w       = stacking weights of P with half of the prior, worth one row, on doing nothing            (M,)
+    targets = sum_c w_c targets_c                                                                      (n, K)
+
+Then the base estimator is trained on the average itself, in the same folds. It must beat doing nothing by more than one
+standard error and by more than 3 nats summed over the validation rows, a likelihood ratio of 20; else nothing is done.
+
+References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
+Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
+
+from skrdia._evidence import Evidence, interleaved_folds
+from skrdia._repair import propose
+from skrdia._rows import split_rows, stack, take
+from skrdia._stacking import stacking_weights
+from skrdia._train import fit_targets, predict_targets, takes_weights
+from skrdia.signals import SIGNALS
+from skrdia.strategies import STRATEGIES
+from skrdia.views import has_view, regularised
+from skrdia.views._base import Array
+
+__all__ = ["Candidate", "Choice", "Problem", "candidate_targets", "candidates", "choose", "detectors", "propose_all"]
+
+_STRENGTHS = (1.0, 0.1, 0.01)
+"""Factors on C of the detectors."""
+
+_ALPHAS = {"influence": (0.05, 0.2, 0.6)} | dict.fromkeys(SIGNALS.keys() - {"influence"}, (0.5, 0.8, 0.95))
+"""Thresholds that are tried for a signal named by the user."""
+
+_N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
+_PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
+_MIN_GAIN, _MIN_STANDARD_ERRORS = 3.0, 1.0
+_SMALLEST_WEIGHT = 0.01
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to turn given labels into targets. `detector` is the position in the list of detectors."""
+
+    signal: str
+    strategy: Any
+    alpha: float
+    n_iter: int = 1
+    detector: int = 0
+
+
+NOTHING = Candidate("none", "none", np.inf, n_iter=0)
+TRUSTED_ONLY = Candidate("none", "drop", -np.inf, n_iter=0)
+
+_AUTO = (
+    *(Candidate("trusted-posterior", "soft", 0.0, detector=i) for i in range(3)),
+    *(Candidate("trusted-posterior", "relabel", 0.5, detector=i) for i in range(3)),
+    *(Candidate("posterior", "relabel", 0.5, detector=i) for i in range(2)),
+    Candidate("trusted-confidence", "relabel", 0.8, detector=1),
+    Candidate("trusted-confidence", "drop", 0.8, detector=1),
+    Candidate("influence", "drop", 0.2, detector=2),
+    *(Candidate("influence", "relabel", 0.05, n_iter=k, detector=2) for k in (1, 2)),
+)
+"""What "auto" tries: the smallest set that kept what about 200 candidates recovered, see docs/choosing.rst."""
+
+
+def detectors(estimator: Any) -> list[Any]:
+    """The estimator, and clones with a stronger penalty where its type has one."""
+    return [estimator, *filter(None, (regularised(estimator, factor) for factor in _STRENGTHS[1:]))]
+
+
+def candidates(signal: Any, strategy: Any, max_iter: int | None, finder: Any) -> list[Candidate]:
+    """What is tried besides doing nothing and the trusted rows only, for the user's signal, strategy and detector."""
+    if callable(signal):
+        raise ValueError(
+            "alpha='auto' does not know the unit of a callable signal; give alpha a number, or search over it with "
+            "GridSearchCV."
+        )
+    if signal == "auto" and strategy == "auto":
+        tried: Iterable[Candidate] = _AUTO
+    else:
+        tried = _product(signal, strategy)
+    last, rounds = len(detectors(finder)) - 1, np.inf if max_iter is None else max_iter
+    differentiable = has_view(finder)
+    distinct = dict.fromkeys(replace(candidate, detector=min(candidate.detector, last)) for candidate in tried)
+    return [c for c in distinct if c.n_iter <= rounds and (differentiable or c.signal != "influence")]
+
+
+def _product(signal: str, strategy: Any) -> Iterable[Candidate]:
+    """Every threshold and detector, for a signal or a strategy that the user has named."""
+    for name in SIGNALS if signal == "auto" else [signal]:
+        soft = [] if name == "influence" else ["soft"]
+        for rule in ["relabel", "drop", *soft] if strategy == "auto" else [strategy]:
+            for alpha in (0.0,) if rule == "soft" else _ALPHAS[name]:
+                for detector in range(len(_STRENGTHS)):
+                    yield Candidate(name, rule, alpha, 1, detector)
+                    if name == "influence":
+                        yield Candidate(name, rule, alpha, 2, detector)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The data of a choice. `targets_val` (n_val, K) holds the weights of the validation rows."""
+
+    base: Any
+    detectors: list[Any]
+    X: Any
+    given: Array
+    weight: Array
+    classes: NDArray[Any]
+    X_val: Any
+    targets_val: Array
+    refit_on_all: bool
+    hessian: Any
+    seed: int
+
+    def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState) -> Problem:
+        """The same without some of the validation rows, and with a share of the others where there are many."""
+        share = min(1.0, _MAX_ROWS / (len(self.given) + len(self.targets_val)))
+        train = _sample(np.arange(len(self.given)), self.given, share, rng)
+        val = _sample(np.flatnonzero(~held_out), self.targets_val, share, rng)
+        return replace(
+            self,
+            X=take(self.X, train),
+            given=self.given[train],
+            weight=self.weight[train],
+            X_val=take(self.X_val, val),
+            targets_val=self.targets_val[val],
+        )
+
+
+def _sample(rows: NDArray[np.intp], targets: Array, share: float, rng: np.random.RandomState) -> NDArray[np.intp]:
+    """A random share of these rows, of each class separately, and at least two of each."""
+    if share == 1.0:
+        return rows
+    codes = targets[rows].argmax(axis=1)
+    parts = [rng.permutation(rows[codes == k]) for k in range(targets.shape[1])]
+    return np.sort(np.concatenate([part[: max(2, round(share * len(part)))] for part in parts]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Targets (n, K) before sample weights, the heaviest candidate, and what each candidate was worth.
+
+    `likeliest` (n, K) are the targets without the share of "trusted rows only", which says nothing of a single row;
+    `harmful` (n,) marks the rows whose label has lost more than half of its weight there. `doubt` (n,) is that loss by
+    the repairing candidates, whether or not their repair was accepted.
+    """
+
+    labels: Array
+    likeliest: Array
+    harmful: NDArray[np.bool_]
+    doubt: Array
+    heaviest: Candidate
+    history: list[dict[str, Any]]
+    condition: str
+
+
+def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Array]:
+    """Targets (n, K) before sample weights of doing nothing, of the trusted rows only, and of the candidates.
+
+    A candidate that leaves a class without any row is left out.
+    """
+    proposals = {NOTHING: problem.given}
+    if problem.refit_on_all:
+        proposals[TRUSTED_ONLY] = np.zeros_like(problem.given)
+    start = [_evidence(problem, i, problem.given) for i in range(len(problem.detectors))]
+    for candidate in dict.fromkeys(tried):
+        before = replace(candidate, n_iter=candidate.n_iter - 1)
+        if candidate.n_iter == 1:
+            labels, evidence = problem.given, start[candidate.detector]
+        elif before in proposals and proposals[before].any(axis=0).all():
+            labels = proposals[before]
+            evidence = _evidence(problem, candidate.detector, labels)
+        else:
+            continue
+        proposal = _propose(evidence, labels, candidate, np.random.RandomState(problem.seed))
+        if _keeps_classes(problem, proposal):
+            proposals[candidate] = proposal
+    return {candidate: harden(problem.base, labels) for candidate, labels in proposals.items()}
+
+
+def candidate_targets(classifier: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:
+    """The targets (n, K) of every candidate of an unfitted `RDIAClassifier` with alpha="auto", to look at them."""
+    rows = split_rows(X, y, X_val=X_val, y_val=y_val)
+    problem = classifier._problem(classifier._base(), rows, np.random.RandomState(0))
+    tried = candidates(classifier.signal, classifier.strategy, classifier.max_iter, problem.detectors[0])
+    return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
+
+
+def harden(base: Any, labels: Array) -> Array:
+    """Targets without fractions, for an estimator that takes no weights: the likeliest label, or a dropped row."""
+    if takes_weights(base) or np.isin(labels, (0.0, 1.0)).all():
+        return labels
+    likeliest = np.eye(labels.shape[1])[labels.argmax(axis=1)]
+    return likeliest * (labels.sum(axis=1, keepdims=True) >= 0.5)
+
+
+def _evidence(problem: Problem, detector: int, labels: Array) -> Evidence:
+    return Evidence(
+        [problem.detectors[detector]],
+        problem.X,
+        labels * problem.weight[:, None],
+        problem.given,
+        problem.weight,
+        problem.classes,
+        problem.X_val,
+        problem.targets_val,
+        problem.hessian,
+        problem.seed,
+    )
+
+
+def _propose(evidence: Evidence, labels: Array, candidate: Candidate, rng: np.random.RandomState) -> Array:
+    by_label = SIGNALS[candidate.signal](evidence)
+    strategy = STRATEGIES[candidate.strategy] if isinstance(candidate.strategy, str) else candidate.strategy
+    log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else _safe_log(1.0 - by_label)
+    return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng)[1]
+
+
+def _keeps_classes(problem: Problem, labels: Array) -> bool:
+    totals = (labels * problem.weight[:, None]).sum(axis=0)
+    alone = bool((totals > 0.0).all())
+    return alone or (problem.refit_on_all and bool((totals + problem.targets_val.sum(axis=0) > 0.0).all()))
+
+
+def _safe_log(proba: Array) -> Array:
+    return np.log(np.maximum(proba, np.finfo(np.float64).eps))
+
+
+def choose(
+    problem: Problem, tried: list[Candidate], n_jobs: int | None = None, report: Callable[[str], object] = str
+) -> Choice:
+    """Choose among doing nothing, the trusted rows only, and the candidates."""
+    n_val = int(np.count_nonzero(problem.targets_val.any(axis=1)))
+    if n_val < _MIN_VALIDATION_ROWS:
+        condition = f"do nothing: {n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
+        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition)
+    fold = interleaved_folds(problem.targets_val, _N_FOLDS)
+    rng = np.random.RandomState(problem.seed)
+    tasks = [problem.without(fold == i, rng) for i in range(_N_FOLDS)]
+    held_out = [take(problem.X_val, fold == i) for i in range(_N_FOLDS)]
+    results = []
+    for result in Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_examine)(task, tried, rows) for task, rows in zip(tasks, held_out, strict=True)
+    ):
+        results.append(result)
+        report(f"[RDIA] alpha='auto': fold {len(results)} of {_N_FOLDS}, {len(result[0])} candidates")
+    names = [c for c in results[0][0] if all(c in proposals for proposals, _ in results)]
+    losses = np.empty((len(names), len(fold)))
+    for i, (_, judged) in enumerate(results):
+        losses[:, fold == i] = [_loss(judged[c], problem.targets_val[fold == i]) for c in names]
+    weights = _weights(losses, problem.targets_val.sum(axis=1))
+    changed = [np.mean([(p[c] != p[NOTHING]).any(axis=1).mean() for p, _ in results]) for c in names]
+    mixed = [
+        harden(problem.base, _mixture(dict(zip(names, weights, strict=True)), proposals)) for proposals, _ in results
+    ]
+    average = np.empty(len(fold))
+    for i, proba in enumerate(
+        Parallel(n_jobs=n_jobs)(
+            delayed(_judge)(task, labels, rows) for task, labels, rows in zip(tasks, mixed, held_out, strict=True)
+        )
+    ):
+        average[fold == i] = _loss(proba, problem.targets_val[fold == i])
+    return _decide(problem, names, weights, losses, average, changed)
+
+
+def _examine(
+    problem: Problem, tried: list[Candidate], X_test: Any
+) -> tuple[dict[Candidate, Array], dict[Candidate, Array]]:
+    """The proposals of all candidates, and what the base estimator trained on each says of the rows X_test."""
+    proposals, judged, start = propose_all(problem, tried), {}, None
+    for candidate, labels in proposals.items():
+        judged[candidate], fitted = _train_and_ask(problem, labels, X_test, start)
+        start = fitted if candidate == NOTHING else start
+    return proposals, judged
+
+
+def _judge(problem: Problem, labels: Array, X_test: Any) -> Array:
+    return _train_and_ask(problem, labels, X_test, None)[0]
+
+
+def _train_and_ask(problem: Problem, labels: Array, X_test: Any, start: Any) -> tuple[Array, Any]:
+    X, targets = problem.X, labels * problem.weight[:, None]
+    if problem.refit_on_all:
+        X, targets = stack(X, problem.X_val), np.vstack([targets, problem.targets_val])
+    fitted = fit_targets(problem.base, X, targets, problem.classes, is_draft=True, start=start)
+    return predict_targets(fitted, X_test, problem.classes), fitted
+
+
+def _loss(proba: Array, targets: Array) -> Array:
+    """Cross-entropy of every row, (n,); rows of zero weight count as zero."""
+    return -(_safe_log(proba) * (targets > 0.0)).sum(axis=1)
+
+
+def _weights(losses: Array, weight: Array) -> Array:
+    """Stacking weights of the candidates, of which the first is doing nothing; small ones become zero."""
+    prior = np.full(len(losses), (1.0 - _PRIOR_NOTHING) / max(1, len(losses) - 1))
+    prior[0] = _PRIOR_NOTHING if len(losses) > 1 else 1.0
+    weights = stacking_weights(np.exp(-losses), _counts(weight), prior, _PRIOR_ROWS)
+    weights[weights < _SMALLEST_WEIGHT] = 0.0
+    return weights / weights.sum()
+
+
+def _counts(weight: Array) -> Array:
+    """Row weights that sum to the number of rows of positive weight."""
+    return weight * np.count_nonzero(weight) / weight.sum()
+
+
+def _mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
+    """Weighted mean and its standard error, by Cochran's formula."""
+    share, n = weight / weight.sum(), np.count_nonzero(weight)
+    mean = float(share @ values)
+    return mean, float(np.sqrt(n / (n - 1) * (share**2 @ (values - mean) ** 2)))
+
+
+def _decide(
+    problem: Problem, names: list[Candidate], weights: Array, losses: Array, average: Array, changed: list[float]
+) -> Choice:
+    weight = problem.targets_val.sum(axis=1)
+    gain, error = _mean_and_error(losses[0] - average, weight)
+    total = gain * np.count_nonzero(weight)
+    repairing = [c for c in names if c not in (NOTHING, TRUSTED_ONLY)]
+    used = [c for c, share in zip(names, weights, strict=True) if c in repairing and share > 0.0] or repairing[:1]
+    proposals = propose_all(problem, _with_earlier_rounds(used))
+    mixture = {c: share for c, share in zip(names, weights, strict=True) if c in proposals}
+    labels = harden(problem.base, _mixture(mixture, proposals))
+    accepted = gain > _MIN_STANDARD_ERRORS * error and total > _MIN_GAIN and _keeps_classes(problem, labels)
+    weights = weights if accepted else np.eye(len(names))[0]
+    history = [
+        _line(problem, c, row, losses[0], weight) | {"changed": float(share), "weight": float(w)}
+        for c, row, share, w in zip(names, losses, changed, weights, strict=True)
+    ]
+    doubt = 1.0 - (problem.given * _mixture(_only(used, mixture), proposals)).sum(axis=1) if used else np.nan
+    doubt = np.broadcast_to(doubt, len(problem.given))
+    sentence = f"the average gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
+    if not accepted:
+        needed = f"more than {_MIN_STANDARD_ERRORS:g} standard error and {_MIN_GAIN:g} nats in all are needed"
+        return _unchanged(problem, doubt, history, f"do nothing was best: {sentence}; {needed}")
+    likeliest = np.zeros_like(problem.given)
+    if mixture.keys() - {TRUSTED_ONLY}:
+        likeliest = _mixture(_only([NOTHING, *used], mixture), proposals)
+    harmful = (problem.given * likeliest).sum(axis=1) < 0.5
+    condition = f"average of {np.count_nonzero(weights)} candidates: {sentence}"
+    return Choice(labels, likeliest, harmful, doubt, names[weights.argmax()], history, condition)
+
+
+def _unchanged(problem: Problem, doubt: Array, history: list[dict[str, Any]], condition: str) -> Choice:
+    unharmed = np.zeros(len(problem.given), dtype=bool)
+    return Choice(problem.given, problem.given, unharmed, doubt, NOTHING, history, condition)
+
+
+def _with_earlier_rounds(tried: list[Candidate]) -> list[Candidate]:
+    return [replace(candidate, n_iter=k) for candidate in tried for k in range(1, candidate.n_iter + 1)]
+
+
+def _only(kept: list[Candidate], mixture: dict[Candidate, float]) -> dict[Candidate, float]:
+    """The shares of some of the candidates; equal ones where these are all zero."""
+    others = {c: mixture.get(c, 0.0) for c in kept}
+    return others if any(others.values()) else dict.fromkeys(kept, 1.0)
+
+
+def _mixture(shares: dict[Candidate, float], proposals: dict[Candidate, Array]) -> Array:
+    """sum_c w_c targets_c, (n, K), with the shares scaled to sum to one."""
+    known = {c: share for c, share in shares.items() if c in proposals and share > 0.0}
+    result: Array = sum((share * proposals[c] for c, share in known.items()), np.zeros_like(proposals[NOTHING]))
+    return result / sum(known.values())
+
+
+def _line(problem: Problem, candidate: Candidate, losses: Array, nothing: Array, weight: Array) -> dict[str, Any]:
+    """The line of `history_` for one candidate."""
+    loss, error = _mean_and_error(losses, weight)
+    gain, gain_error = _mean_and_error(nothing - losses, weight)
+    return {
+        "signal": candidate.signal,
+        "strategy": candidate.strategy,
+        "alpha": candidate.alpha,
+        "n_iter": candidate.n_iter,
+        "detector": str(problem.detectors[candidate.detector]) if candidate.n_iter else "",
+        "loss": loss,
+        "loss_se": error,
+        "gain": gain,
+        "gain_se": gain_error,
+    }
