@@ -165,6 +165,23 @@ def test_ends():
     np.testing.assert_allclose(METHODS["trusted rows only"](task).proba, model.predict_proba(data.X_test))
 
 
+def test_auto_and_hindsight():
+    task = task_of(a_cell())
+    loss = {
+        name: loss_of(METHODS[name](task), task) for name in ("everything", "trusted rows only", "auto", "hindsight")
+    }
+    assert loss["hindsight"] <= loss["trusted rows only"]  # one of the candidates
+    assert loss["auto"] < loss["everything"]
+
+
+def test_auto_without_trusted_rows():
+    task = task_of(a_cell(rate=0.2, trusted=0.0))
+    outcome = NO_TRUSTED_METHODS["auto"](task)
+    wrong = task.data.y != task.data.y_true
+    assert outcome.scores[wrong].mean() > outcome.scores[~wrong].mean() + 0.3
+    assert loss_of(outcome, task) < loss_of(NO_TRUSTED_METHODS["everything"](task), task)
+
+
 @pytest.mark.skipif("cleanlab" in unavailable(), reason="compares with cleanlab, which is not installed")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("trusted", [0.3, 0.0])
@@ -353,6 +370,7 @@ def test_summary():
     assert summary.by["table"]["car"] == pytest.approx({"auto": 0.6, "drop": -0.2})
     assert summary.by["noise"]["symmetric 0.4"]["auto"] == pytest.approx(0.8)
     assert summary.weak["auto"]["worst"] == pytest.approx(0.05)
+    assert summary.weak["auto"]["mean"] == summary.weak["auto"]["worst"]
     assert summary.weak["auto"]["where"] == a_cell(rate=0.1)
     assert summary.clean["auto"]["mean"] == pytest.approx(0.1)
     assert summary.clean["auto"]["worst"] == pytest.approx(0.2)
@@ -436,6 +454,13 @@ def test_command_names_what_is_wrong(option, message, tmp_path):
     result = invoke("autorepair", "--output", str(tmp_path / "results.csv"), *option)
     assert result.exit_code != 0
     assert message in " ".join(result.output.split())
+
+
+def test_cost_command():
+    result = invoke("cost", "--sizes", "200", "--repeats", "1")
+    assert result.exit_code == 0, result.output
+    assert "base fits" in result.output
+    assert "│ 200 " in result.output
 
 
 def test_medians_of_turns():

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skrdia._rdia import RDIAClassifier
 from skrdia._train import fit_targets
+from skrdia._tuning import candidate_targets
 from skrdia._validation import one_hot
 from skrdia.reproduce._cells import Cell, Split
 from skrdia.reproduce._losses import probabilities, row_losses
@@ -106,10 +107,9 @@ def _prototype(task: Problem) -> Outcome:
 
 
 def _hindsight(task: Problem) -> Outcome:
-    """The candidate of "auto" with the lowest loss on the test rows: what no choice between them can beat."""
-    find = import_module("skrdia._tuning").candidate_targets
+    """The candidate of "auto" with the lowest loss on the test rows: what no choice of one can beat."""
     data = task.data
-    candidates = find(_classifier(task, alpha="auto"), data.X, data.y, data.X_val, data.y_val)
+    candidates = candidate_targets(_classifier(task, alpha="auto"), data.X, data.y, data.X_val, data.y_val)
     outcomes = [_train(task, targets) for targets in candidates.values()]
     return min(outcomes, key=lambda outcome: float(row_losses(outcome.proba, data.y_test).mean()))
 

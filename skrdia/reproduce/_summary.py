@@ -48,7 +48,7 @@ class Summary(NamedTuple):
     by : dict
         Per "table", "noise", "C" and "trusted": of every value and method the mean `recovered` on strong cells.
     weak : dict
-        Of every method on weak cells: number of cells, worst excess and where.
+        Of every method on weak cells: number of cells, mean and worst excess, and where.
     clean : dict
         Of every method with right labels: mean and worst excess, also with at least 200 trusted rows.
     shifted : dict
@@ -144,6 +144,10 @@ def _excess(group: Group, method: str) -> float:
     return float(group[method]["loss"] / group["everything"]["loss"] - 1.0)
 
 
+def _mean(groups: dict[Cell, Group], method: str) -> float:
+    return float(np.mean([_excess(group, method) for group in groups.values()]))
+
+
 def _per_method(
     groups: dict[Cell, Group], methods: list[str], figure: Callable[[dict[Cell, Group], str], dict[str, Any]]
 ) -> Figures:
@@ -187,19 +191,25 @@ def _breakdown(
 
 def _worst(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
     where = max(groups, key=lambda cell: _excess(groups[cell], method))
-    return {"cells": len(groups), "worst": _excess(groups[where], method), "where": where}
+    return {
+        "cells": len(groups),
+        "mean": _mean(groups, method),
+        "worst": _excess(groups[where], method),
+        "where": where,
+    }
 
 
 def _gain(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
-    return {"cells": len(groups), "gain": -float(np.mean([_excess(group, method) for group in groups.values()]))}
+    return {"cells": len(groups), "gain": -_mean(groups, method)}
 
 
 def _clean(clean: dict[Cell, Group], methods: list[str]) -> Figures:
     def figure(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
         many = {cell: group for cell, group in groups.items() if group["everything"]["n_trusted"] >= MANY_TRUSTED}
-        result = {"mean": -_gain(groups, method)["gain"], **_worst(groups, method), "cells_many": len(many)}
+        result = _worst(groups, method) | {"cells_many": len(many)}
         if many:
-            result |= {"mean_many": -_gain(many, method)["gain"], "worst_many": _worst(many, method)["worst"]}
+            worst = _worst(many, method)
+            result |= {"mean_many": worst["mean"], "worst_many": worst["worst"]}
         return result
 
     return _per_method(clean, methods, figure)

@@ -108,7 +108,8 @@ def _by(summary: Summary, key: str, setting: str) -> TextTable:
 
 def _weak(summary: Summary, setting: str) -> TextTable:
     columns: dict[str, str | Callable[[dict[str, Any]], str]] = {
-        "worst excess": lambda figure: _percent(figure["worst"]),
+        "mean": lambda figure: _percent(figure["mean"]),
+        "worst": lambda figure: _percent(figure["worst"]),
         "in": lambda figure: _cell(figure["where"]),
         "cells": "cells",
     }
