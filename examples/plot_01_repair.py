@@ -20,29 +20,39 @@ X, y = load_breast_cancer_scale(return_X_y=True)
 train, val, test = np.split(np.arange(len(y)), [350, 500])
 noisy_y, flipped = flip_labels(y[train], rate=0.3, random_state=0)
 
-clf = RDIAClassifier(LogisticRegression(), max_iter=10)
+clf = RDIAClassifier(LogisticRegression())
 clf.fit(X[train], noisy_y, X_val=X[val], y_val=y[val])
 
 # %%
-# Influence of every training row on the validation loss, by the model trained on the noisy labels. Rows above alpha are
-# relabelled; most of them are the flipped ones.
+# The validation rows have chosen: every candidate with its cross-validated gain over doing nothing, and its weight in
+# the average that was used.
 
-bins = np.linspace(clf.influences_.min(), clf.influences_.max(), 40)
-plt.hist([clf.influences_[~flipped], clf.influences_[flipped]], bins, stacked=True, label=["right label", "flipped"])
-plt.axvline(clf.alpha_, color="black", linestyle="--", label="alpha")
-plt.xlabel("influence on the validation loss (nats)")
+lines = sorted(clf.history_, key=lambda line: line["gain"])
+names = [f"{line['signal']}, {line['strategy']} {line['detector'][18:]} x{line['n_iter']}" for line in lines]
+names = [{"none, none  x0": "do nothing", "none, drop  x0": "validation rows only"}.get(name, name) for name in names]
+gains, errors = [line["gain"] for line in lines], [line["gain_se"] for line in lines]
+plt.figure(layout="constrained")
+plt.errorbar(gains, names, xerr=errors, fmt="o")
+plt.scatter(gains, names, [400 * line["weight"] for line in lines], alpha=0.4, label="weight in the average")
+plt.axvline(0.0, color="black", linestyle="--")
+plt.xlabel("gain over doing nothing (nats per validation row)")
+plt.legend()
+plt.show()
+print(clf.termination_condition_)
+
+# %%
+# How suspicious the label of every training row is: the share of its weight that the repairs took from it. Most of the
+# rows above one half are the flipped ones.
+
+bins = np.linspace(0.0, 1.0, 21)
+plt.hist([clf.scores_[~flipped], clf.scores_[flipped]], bins, stacked=True, label=["right label", "flipped"])
+plt.xlabel("score")
 plt.ylabel("training rows")
 plt.legend()
 plt.show()
-
-# %%
-# Every round finds more, until the labels no longer change.
-
-for entry in clf.history_:
-    print(
-        f"round {entry['round']}: validation loss {entry['validation_loss']:.3f}, {entry['n_changed']} labels changed"
-    )
-print("ended because:", clf.termination_condition_)
+found = flipped[clf.harmful_mask_].sum()
+print(f"{flipped.sum()} labels were flipped; {clf.harmful_mask_.sum()} rows were marked, {found} of them flipped")
+print(f"{(clf.relabeled_y_ == y[train]).mean():.2f} of the labels are right now")
 
 # %%
 # Against training on everything, and against labels without an error.

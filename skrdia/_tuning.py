@@ -74,7 +74,7 @@ _AUTO = (
     Candidate("influence", "drop", 0.2, detector=2),
     *(Candidate("influence", "relabel", 0.05, n_iter=k, detector=2) for k in (1, 2)),
 )
-"""What "auto" tries: the smallest set that kept what about 200 candidates recovered, see docs/choosing.rst."""
+"""What "auto" tries: few, chosen greedily from about 200 so that their mixture recovers as much as that of all."""
 
 
 def detectors(estimator: Any) -> list[Any]:

@@ -55,7 +55,7 @@ def demo(noise: float, seed: int) -> None:
     console.print(table)
     rows = np.flatnonzero(clf.harmful_mask_)
     console.print(
-        "\nThe last RDIA line is clf after clf.fit(X, y, X_val=X_val, y_val=y_val). Then:\n"
+        "\nAfter clf = RDIAClassifier(LogisticRegression()).fit(X, y, X_val=X_val, y_val=y_val), the line auto:\n"
         f"  clf.harmful_mask_  True for the {len(rows)} rows that hurt, first {rows[:4].tolist()}\n"
         f"  clf.relabeled_y_   the labels after repair, of these rows {clf.relabeled_y_[rows[:4]].tolist()}\n"
         "  clf.influences_    how much each row hurts (positive) or helps (negative)",
@@ -92,9 +92,10 @@ def _demo_table(noise: float, seed: int) -> tuple[Any, RDIAClassifier]:
     rows = np.r_[train, val]
     add("everything", LogisticRegression().fit(X[rows], np.r_[noisy_y, y[val]]))
     add("validation rows only", LogisticRegression().fit(X[val], y[val]))
-    add_repaired("harmful rows dropped", strategy="drop")
-    add_repaired("RDIA, one round")
-    clf = add_repaired("RDIA, up to ten rounds", max_iter=10)
+    add_repaired("harmful rows dropped", alpha=0.7, strategy="drop")
+    add_repaired("RDIA, one round", alpha=0.7)
+    add_repaired("RDIA, up to ten rounds", alpha=0.7, max_iter=10)
+    clf = add_repaired("auto")
     add("perfect labels", LogisticRegression().fit(X[rows], y[rows]), flipped.sum(), flipped.sum(), flipped.sum())
     return table, clf
 

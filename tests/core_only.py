@@ -14,7 +14,7 @@ for package in ("click", "matplotlib", "pandas", "polars", "pytest", "rich", "to
 
 X, y = load_breast_cancer_scale(return_X_y=True)
 noisy, flipped = flip_labels(y[:350], 0.3, random_state=0)
-clf = RDIAClassifier(max_iter=10).fit(X[:350], noisy, X_val=X[350:500], y_val=y[350:500])
+clf = RDIAClassifier().fit(X[:350], noisy, X_val=X[350:500], y_val=y[350:500])
 assert flipped[clf.harmful_mask_].mean() > 0.5
 assert clf.score(X[500:], y[500:]) > 0.95
 assert np.isfinite(clf.influences_).all()

@@ -81,10 +81,12 @@ def test_demo():
         "harmful rows dropped",
         "RDIA, one round",
         "RDIA, up to ten rounds",
+        "auto",
         "perfect labels",
     ]
     loss = {name: float(cells[0]) for name, cells in rows.items()}
     assert loss["RDIA, up to ten rounds"] < loss["validation rows only"] < loss["everything"]
+    assert loss["perfect labels"] < loss["auto"] < loss["RDIA, one round"]
     assert "harmful_mask_" in result.output
     assert "relabeled_y_" in result.output
 

@@ -142,7 +142,8 @@ SLOW = ("prototype", "hindsight")
 
 
 def _auto_without_trusted(task: Problem) -> Outcome:
-    fitted = _classifier(task, cv=FOLDS).fit(task.data.X, task.data.y)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=task.seed)
+    fitted = _classifier(task, cv=folds).fit(task.data.X, task.data.y)
     return Outcome(_test(task, fitted).proba, fitted.scores_)
 
 
