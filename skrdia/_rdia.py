@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,19 +11,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrdia._evidence import Evidence
 from skrdia._influence import influence_standard_error, validation_loss
-from skrdia._repair import Repaired, predicted_gain, repair
-from skrdia._rows import Fold, Rows, split_rows, stack, take
+from skrdia._outcome import Outcome, by_choice, by_threshold, signal_name, without_judges
+from skrdia._repair import predicted_gain
+from skrdia._rows import Rows, split_rows, stack, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._train import fit_targets
-from skrdia._tuning import Choice, Problem, candidates, choose, detectors
-from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
-from skrdia.solvers import DETERMINISTIC, SOLVERS
+from skrdia.signals import SIGNALS
+from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
-from skrdia.views import as_view, check_supported, has_view
+from skrdia.views import as_view, check_supported
 from skrdia.views._base import Array
 
 __all__ = ["RDIAClassifier"]
@@ -297,12 +295,13 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             validation_fraction=self.validation_fraction,
             random_state=rng,
         )
+        finder = self._finder(base)
         if self.alpha != "auto":
-            outcome = self._repair(base, rows, rng)
+            outcome = by_threshold(self, finder, rows, rng)
         elif self.cv is None:
-            outcome = self._choose(base, rows, rng)
+            outcome = by_choice(self, base, finder, rows, rng)
         else:
-            outcome = self._repair_unjudged(base, rows, rng)
+            outcome = without_judges(self, finder, rows, rng)
         self._store(base, rows, outcome)
         validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
@@ -314,21 +313,16 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return base if self.influence_estimator is None else self.influence_estimator
 
     def _check_estimators(self, base: Any) -> None:
-        if self._signal_name() in ("auto", "influence"):
+        signal = signal_name(self)
+        if signal in ("auto", "influence"):
             check_supported(self._finder(base))
         for name, estimator in (("base_estimator", base), ("influence_estimator", self._finder(base))):
-            judged = self.alpha == "auto" or self._signal_name() != "influence"
+            judged = self.alpha == "auto" or signal != "influence"
             if judged and not hasattr(estimator, "predict_proba"):
                 raise TypeError(
                     f"{name}={estimator!r} has no predict_proba, which alpha='auto' and every signal but 'influence' "
                     "need. Use another classifier, or a calibrated one (CalibratedClassifierCV)."
                 )
-
-    def _signal_name(self) -> Any:
-        """The signal; "auto" stays where the validation rows choose it."""
-        if self.signal != "auto" or (self.alpha == "auto" and self.cv is None):
-            return self.signal
-        return "influence" if self.cv is None else "confidence"
 
     def _check_columns(self, X: Any, X_val: Any) -> None:
         if X_val is None:
@@ -345,118 +339,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         except ValueError as error:
             raise ValueError(f"X_val: {error}") from error
 
-    def _report(self) -> Any:
-        return print if self.verbose else lambda _: None
-
-    def _seed(self, rng: np.random.RandomState) -> int | None:
-        return None if self.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
-
-    def _rounds(
-        self, base: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
-    ) -> Repaired:
-        cache, seed, models = check_memory(self.memory).cache, self._seed(rng), detectors(self._finder(base))
-
-        def gather(fold: Fold, labels: Array) -> Evidence:
-            train = fold.train
-            return Evidence(
-                models,
-                take(rows.X, train),
-                (labels * rows.weight[:, None])[train],
-                rows.given[train],
-                rows.weight[train],
-                rows.classes,
-                fold.X_val,
-                fold.targets_val,
-                self.hessian,
-                seed,
-                cache,
-                rows.splits if fold.X_val is None else None,
-            )
-
-        return repair(
-            rows,
-            gather,
-            _resolve(signal, SIGNALS),
-            _resolve(strategy, STRATEGIES),
-            alpha,
-            max_iter=self.max_iter or 1,
-            n_jobs=self.n_jobs,
-            rng=rng,
-            report=self._report(),
-        )
-
-    def _repair(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
-        """One threshold, as in the paper."""
-        signal, strategy = self._signal_name(), "relabel" if self.strategy == "auto" else self.strategy
-        if self.cv is not None and signal in WITHOUT_TRUSTED_ROWS:
-            rows = rows.without_judges()
-        repaired = self._rounds(base, rows, rng, signal, strategy, float(self.alpha))
-        return _Outcome(
-            repaired,
-            repaired.labels,
-            repaired.harmful,
-            scores=(rows.given * repaired.first.by_label).sum(axis=1),
-            chosen=(signal, strategy, float(self.alpha), len(repaired.history)),
-        )
-
-    def _repair_unjudged(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
-        """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
-        signal = "posterior" if self.signal == "auto" else self.signal
-        strategy = "soft" if self.strategy == "auto" else self.strategy
-        if signal not in WITHOUT_TRUSTED_ROWS:
-            raise ValueError(
-                f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "
-                "none with cv. Give alpha a number, or use signal='posterior' or 'confidence'."
-            )
-        rows = rows.without_judges()
-        repaired = self._rounds(base, rows, rng, signal, strategy, 0.0 if strategy == "soft" else 0.5)
-        confidence = self._rounds(base, rows, rng, "confidence", "none", np.inf).first.by_label
-        return _Outcome(
-            repaired,
-            repaired.labels,
-            (rows.given * repaired.labels).sum(axis=1) < 0.5,
-            scores=(rows.given * confidence).sum(axis=1),
-            chosen=(signal, strategy, 0.5, len(repaired.history)),
-        )
-
-    def _problem(self, base: Any, rows: Rows, rng: np.random.RandomState) -> Problem:
-        judges = rows.folds[0]
-        assert judges.targets_val is not None
-        return Problem(
-            base,
-            detectors(self._finder(base)),
-            take(rows.X, judges.train),
-            rows.given[judges.train],
-            rows.weight[judges.train],
-            rows.classes,
-            judges.X_val,
-            judges.targets_val,
-            self.refit_on == "all",
-            self.hessian,
-            rng.randint(2**31 - 1) if self.random_state is not None else 0,
-        )
-
-    def _choose(self, base: Any, rows: Rows, rng: np.random.RandomState) -> _Outcome:
-        """The validation rows choose."""
-        finder = self._finder(base)
-        judges = rows.folds[0]
-        tried = candidates(self.signal, self.strategy, self.max_iter, finder)
-        problem = self._problem(base, rows, rng)
-        cached = check_memory(self.memory).cache(choose, ignore=["n_jobs", "report"])
-        choice: Choice = cached(problem, tried, self.n_jobs, self._report())
-        signal = "influence" if has_view(finder) else "trusted-confidence"
-        first = self._rounds(base, rows, rng, signal, "none", np.inf).first
-        labels, harmful, scores = rows.given.copy(), np.zeros(len(rows.y), dtype=bool), np.full(len(rows.y), np.nan)
-        labels[judges.train], harmful[judges.train], scores[judges.train] = choice.labels, choice.harmful, choice.doubt
-        chosen = choice.heaviest
-        repaired = Repaired(labels, harmful, first, choice.history, choice.condition)
-        likeliest = rows.given.copy()
-        likeliest[judges.train] = choice.likeliest
-        return _Outcome(
-            repaired, likeliest, harmful, scores, (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter))
-        )
-
-    def _store(self, base: Any, rows: Rows, outcome: _Outcome) -> None:
+    def _store(self, base: Any, rows: Rows, outcome: Outcome) -> None:
         repaired = outcome.repaired
         labels, first, history = repaired.labels, repaired.first, repaired.history
         targets = labels * rows.weight[:, None]
@@ -609,19 +492,3 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.sparse = base.input_tags.sparse
         tags.input_tags.allow_nan = base.input_tags.allow_nan
         return tags
-
-
-def _resolve(value: Any, table: dict[str, Any]) -> Any:
-    """The function of a name; a callable is returned as it is."""
-    return table[value] if isinstance(value, str) else value
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there."""
-
-    repaired: Repaired
-    likeliest: Array
-    harmful: NDArray[np.bool_]
-    scores: Array
-    chosen: tuple[Any, Any, float, int]

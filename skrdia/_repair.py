@@ -83,12 +83,7 @@ def repair(
         lost = _lost_classes(rows, proposed)
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
-            warnings.warn(
-                f"Round {len(history) + 1} would leave no training row of class {lost.tolist()}; stopped before it, "
-                "with the labels of the round before. Use a larger alpha, or more validation rows of that class.",
-                UserWarning,
-                stacklevel=3,
-            )
+            _warn_of_lost_classes(len(history) + 1, lost)
             proposed = labels
         elif not flagged.any():
             condition = "no row above alpha"
@@ -101,6 +96,15 @@ def repair(
             seen.append(labels)
     history[-1]["termination_condition"] = condition
     return Repaired(labels, harmful, detections[0], history, condition)
+
+
+def _warn_of_lost_classes(number: int, lost: NDArray[Any]) -> None:
+    warnings.warn(
+        f"Round {number} would leave no training row of class {lost.tolist()}; stopped before it, with the labels of "
+        "the round before. Use a larger alpha, or more validation rows of that class.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Array, proposed: Array) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skrdia._evidence import Evidence, interleaved_folds
 from skrdia._repair import propose
-from skrdia._rows import split_rows, stack, take
+from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, predict_targets, takes_weights
 from skrdia.signals import SIGNALS
@@ -37,7 +37,7 @@ from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
 from skrdia.views._base import Array
 
-__all__ = ["Candidate", "Choice", "Problem", "candidate_targets", "candidates", "choose", "detectors", "propose_all"]
+__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors", "propose_all"]
 
 _STRENGTHS = (1.0, 0.1, 0.01)
 """Factors on C of the detectors."""
@@ -191,14 +191,6 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
         if _keeps_classes(problem, proposal):
             proposals[candidate] = proposal
     return {candidate: harden(problem.base, labels) for candidate, labels in proposals.items()}
-
-
-def candidate_targets(classifier: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:
-    """The targets (n, K) of every candidate of an unfitted `RDIAClassifier` with alpha="auto", to look at them."""
-    rows = split_rows(X, y, X_val=X_val, y_val=y_val)
-    problem = classifier._problem(classifier._base(), rows, np.random.RandomState(0))
-    tried = candidates(classifier.signal, classifier.strategy, classifier.max_iter, problem.detectors[0])
-    return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
 
 
 def harden(base: Any, labels: Array) -> Array:

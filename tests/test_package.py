@@ -15,7 +15,20 @@ import skrdia
 from skrdia.cli import main
 from skrdia.datasets import load_breast_cancer_scale
 
-OPTIONAL = ["click", "dask", "jinja2", "matplotlib", "narwhals", "pandas", "polars", "pooch", "rich", "skorch", "torch"]
+OPTIONAL = [
+    "cleanlab",
+    "click",
+    "dask",
+    "jinja2",
+    "matplotlib",
+    "narwhals",
+    "pandas",
+    "polars",
+    "pooch",
+    "rich",
+    "skorch",
+    "torch",
+]
 # Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
 IGNORED = {"GL01", "GL02", "GL08", "ES01", "SA01", "EX01", "RT02", "PR09", "RT05", "SA04", "YD01", "GL03", "RT03"}
 
@@ -39,6 +52,7 @@ def public_names():
                 yield f"{module.__name__}.{name}"
     for name in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):
         yield f"skrdia.RDIAClassifier.{name}"
+    yield "skrdia.Comparison.to_frame"
     yield "skrdia.Influence.to_frame"
 
 

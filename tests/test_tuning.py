@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skrdia import RDIAClassifier, influence
 from skrdia._evidence import interleaved_folds
-from skrdia._tuning import candidate_targets, candidates, choose, detectors
+from skrdia._outcome import _problem, candidate_targets
+from skrdia._tuning import candidates, choose, detectors
 from skrdia.datasets import flip_labels
 
 from .conftest import make_table
@@ -104,7 +105,9 @@ def test_the_targets_are_the_weighted_average(table):
 def test_held_out_rows_have_no_part_in_their_fold(table):
     """Wrong labels on the rows of one fold change the losses of that fold's rows by their own labels alone."""
     fold = interleaved_folds(np.eye(2)[table.y_val], 5)
-    problem = RDIAClassifier()._problem(LogisticRegression(), _rows(table), np.random.RandomState(0))
+    problem = _problem(
+        RDIAClassifier(), LogisticRegression(), LogisticRegression(), _rows(table), np.random.RandomState(0)
+    )
     for i in range(5):
         part = problem.without(fold == i, np.random.RandomState(0))
         np.testing.assert_array_equal(part.X_val, table.X_val[fold != i])
@@ -123,7 +126,9 @@ def test_many_rows_are_sampled_for_the_folds(monkeypatch):
     data = make_table("cancer", rate=0.3)
     clf = RDIAClassifier(random_state=0).fit(data.X, data.y, **data.val)
     assert recovered(clf, data) > 0.5
-    problem = RDIAClassifier()._problem(LogisticRegression(), _rows(data), np.random.RandomState(0))
+    problem = _problem(
+        RDIAClassifier(), LogisticRegression(), LogisticRegression(), _rows(data), np.random.RandomState(0)
+    )
     part = problem.without(np.arange(150) < 30, np.random.RandomState(0))
     assert len(part.given) == pytest.approx(300 * 200 / 450, abs=2)
     assert len(part.targets_val) == pytest.approx(120 * 200 / 450, abs=2)
@@ -200,7 +205,9 @@ def test_detectors_are_more_strongly_regularised():
 
 
 def test_choose_without_candidates(table):
-    problem = RDIAClassifier()._problem(LogisticRegression(), _rows(table), np.random.RandomState(0))
+    problem = _problem(
+        RDIAClassifier(), LogisticRegression(), LogisticRegression(), _rows(table), np.random.RandomState(0)
+    )
     choice = choose(problem, [])
     assert choice.labels.shape == problem.given.shape
     assert len(choice.history) == 2

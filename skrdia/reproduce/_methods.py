@@ -19,9 +19,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skrdia._outcome import candidate_targets
 from skrdia._rdia import RDIAClassifier
 from skrdia._train import fit_targets
-from skrdia._tuning import candidate_targets
 from skrdia._validation import one_hot
 from skrdia.reproduce._cells import Cell, Split
 from skrdia.reproduce._losses import probabilities, row_losses

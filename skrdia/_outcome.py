@@ -1,0 +1,168 @@
+"""From rows to targets: by a threshold, by the choice of the validation rows, or with nothing to judge by.
+
+`clf` is the unfitted `RDIAClassifier`, for its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_memory
+
+from skrdia._evidence import Evidence
+from skrdia._repair import Repaired, repair
+from skrdia._rows import Fold, Rows, split_rows, take
+from skrdia._tuning import Choice, Problem, candidates, choose, detectors, propose_all
+from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
+from skrdia.solvers import DETERMINISTIC
+from skrdia.strategies import STRATEGIES
+from skrdia.views import has_view
+from skrdia.views._base import Array
+
+__all__ = ["Outcome", "by_choice", "by_threshold", "candidate_targets", "signal_name", "without_judges"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there."""
+
+    repaired: Repaired
+    likeliest: Array
+    harmful: NDArray[np.bool_]
+    scores: Array
+    chosen: tuple[Any, Any, float, int]
+
+
+def signal_name(clf: Any) -> Any:
+    """The signal; "auto" stays where the validation rows choose it."""
+    if clf.signal != "auto" or (clf.alpha == "auto" and clf.cv is None):
+        return clf.signal
+    return "influence" if clf.cv is None else "confidence"
+
+
+def by_threshold(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
+    """One threshold, as in the paper."""
+    signal, strategy = signal_name(clf), "relabel" if clf.strategy == "auto" else clf.strategy
+    if clf.cv is not None and signal in WITHOUT_TRUSTED_ROWS:
+        rows = rows.without_judges()
+    repaired = _rounds(clf, finder, rows, rng, signal, strategy, float(clf.alpha))
+    return Outcome(
+        repaired,
+        repaired.labels,
+        repaired.harmful,
+        scores=(rows.given * repaired.first.by_label).sum(axis=1),
+        chosen=(signal, strategy, float(clf.alpha), len(repaired.history)),
+    )
+
+
+def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
+    """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
+    signal = "posterior" if clf.signal == "auto" else clf.signal
+    strategy = "soft" if clf.strategy == "auto" else clf.strategy
+    if signal not in WITHOUT_TRUSTED_ROWS:
+        raise ValueError(
+            f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "
+            "none with cv. Give alpha a number, or use signal='posterior' or 'confidence'."
+        )
+    rows = rows.without_judges()
+    repaired = _rounds(clf, finder, rows, rng, signal, strategy, 0.0 if strategy == "soft" else 0.5)
+    confidence = _rounds(clf, finder, rows, rng, "confidence", "none", np.inf).first.by_label
+    return Outcome(
+        repaired,
+        repaired.labels,
+        (rows.given * repaired.labels).sum(axis=1) < 0.5,
+        scores=(rows.given * confidence).sum(axis=1),
+        chosen=(signal, strategy, 0.5, len(repaired.history)),
+    )
+
+
+def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
+    """The validation rows choose."""
+    train = rows.folds[0].train
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, finder)
+    cached = check_memory(clf.memory).cache(choose, ignore=["n_jobs", "report"])
+    choice: Choice = cached(_problem(clf, base, finder, rows, rng), tried, clf.n_jobs, _report(clf))
+    signal = "influence" if has_view(finder) else "trusted-confidence"
+    first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
+    labels, likeliest = rows.given.copy(), rows.given.copy()
+    harmful, scores = np.zeros(len(rows.y), dtype=bool), np.full(len(rows.y), np.nan)
+    labels[train], likeliest[train] = choice.labels, choice.likeliest
+    harmful[train], scores[train] = choice.harmful, choice.doubt
+    chosen = choice.heaviest
+    return Outcome(
+        Repaired(labels, harmful, first, choice.history, choice.condition),
+        likeliest,
+        harmful,
+        scores,
+        (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter)),
+    )
+
+
+def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:
+    """The targets (n, K) of every candidate of an unfitted `RDIAClassifier` with alpha="auto", to look at them."""
+    rows, base = split_rows(X, y, X_val=X_val, y_val=y_val), clf._base()
+    finder = base if clf.influence_estimator is None else clf.influence_estimator
+    problem = _problem(clf, base, finder, rows, np.random.RandomState(0))
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, finder)
+    return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
+
+
+def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Problem:
+    judges = rows.folds[0]
+    assert judges.targets_val is not None
+    return Problem(
+        base,
+        detectors(finder),
+        take(rows.X, judges.train),
+        rows.given[judges.train],
+        rows.weight[judges.train],
+        rows.classes,
+        judges.X_val,
+        judges.targets_val,
+        clf.refit_on == "all",
+        clf.hessian,
+        rng.randint(2**31 - 1) if clf.random_state is not None else 0,
+    )
+
+
+def _rounds(
+    clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
+) -> Repaired:
+    cache, models = check_memory(clf.memory).cache, detectors(finder)
+    seed = None if clf.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
+
+    def gather(fold: Fold, labels: Array) -> Evidence:
+        return Evidence(
+            models,
+            take(rows.X, fold.train),
+            (labels * rows.weight[:, None])[fold.train],
+            rows.given[fold.train],
+            rows.weight[fold.train],
+            rows.classes,
+            fold.X_val,
+            fold.targets_val,
+            clf.hessian,
+            seed,
+            cache,
+            rows.splits if fold.X_val is None else None,
+        )
+
+    return repair(
+        rows,
+        gather,
+        SIGNALS[signal] if isinstance(signal, str) else signal,
+        STRATEGIES[strategy] if isinstance(strategy, str) else strategy,
+        alpha,
+        max_iter=clf.max_iter or 1,
+        n_jobs=clf.n_jobs,
+        rng=rng,
+        report=_report(clf),
+    )
+
+
+def _report(clf: Any) -> Callable[[str], Any]:
+    return print if clf.verbose else str
