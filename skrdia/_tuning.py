@@ -19,12 +19,14 @@ Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrdia._evidence import Evidence, interleaved_folds
@@ -217,7 +219,9 @@ def _evidence(problem: Problem, detector: int, labels: Array) -> Evidence:
 
 
 def _propose(evidence: Evidence, labels: Array, candidate: Candidate, rng: np.random.RandomState) -> Array:
-    by_label = SIGNALS[candidate.signal](evidence)
+    with warnings.catch_warnings():  # `fit` warns once, of influences on all rows
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        by_label = SIGNALS[candidate.signal](evidence)
     strategy = STRATEGIES[candidate.strategy] if isinstance(candidate.strategy, str) else candidate.strategy
     log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else _safe_log(1.0 - by_label)
     return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng)[1]
@@ -366,8 +370,8 @@ def _only(kept: list[Candidate], mixture: dict[Candidate, float]) -> dict[Candid
 
 
 def _mixture(shares: dict[Candidate, float], proposals: dict[Candidate, Array]) -> Array:
-    """sum_c w_c targets_c, (n, K), with the shares scaled to sum to one."""
-    known = {c: share for c, share in shares.items() if c in proposals and share > 0.0}
+    """sum_c w_c targets_c, (n, K), with the shares scaled to sum to one; the given labels where none has a share."""
+    known = {c: share for c, share in shares.items() if c in proposals and share > 0.0} or {NOTHING: 1.0}
     result: Array = sum((share * proposals[c] for c, share in known.items()), np.zeros_like(proposals[NOTHING]))
     return result / sum(known.values())
 

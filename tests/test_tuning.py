@@ -5,6 +5,8 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
@@ -315,3 +317,44 @@ def test_what_needs_trusted_rows_says_so(table):
         RDIAClassifier(signal="influence", cv=3).fit(table.X, table.y)
     with pytest.raises(ValueError, match="needs trusted rows to choose a threshold"):
         RDIAClassifier(signal="trusted-posterior", cv=3).fit(table.X, table.y)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        LogisticRegression(solver="liblinear"),
+        LogisticRegression(solver="newton-cholesky", class_weight="balanced"),
+        make_pipeline(StandardScaler(), make_pipeline(LogisticRegression(C=0.1))),
+    ],
+    ids=["liblinear", "balanced", "nested pipeline"],
+)
+def test_any_logistic_regression(base):
+    data = make_table("cancer", rate=0.3)
+    clf = RDIAClassifier(base).fit(data.X, data.y, **data.val)
+    assert recovered(clf, data, clone(base)) > 0.6
+    assert clf.estimator_.get_params().keys() == base.get_params().keys()
+    assert "warm_start=True" not in repr(clf.estimator_)
+
+
+def test_a_frozen_base_cannot_gain(table):
+    model = FrozenEstimator(LogisticRegression().fit(table.X, table.y))
+    clf = RDIAClassifier(model).fit(table.X, table.y, **table.val)
+    assert clf.termination_condition_.startswith("do nothing was best: the average gains 0.0000")
+
+
+def test_candidates_do_not_warn_each(table):
+    base = SGDClassifier("log_loss", max_iter=1, tol=None, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="far from its optimum") as caught:
+        RDIAClassifier(base).fit(table.X, table.y, **table.val)
+    assert len(caught) == 1
+
+
+def test_frames_reach_a_base_estimator_that_reads_them(table):
+    import pandas as pd
+
+    columns = [f"x{i}" for i in range(table.X.shape[1])]
+    X, X_val, X_test = (pd.DataFrame(rows, columns=columns) for rows in (table.X, table.X_val, table.X_test))
+    clf = RDIAClassifier(HistGradientBoostingClassifier(max_iter=10), influence_estimator=LogisticRegression())
+    clf.fit(X, np.array(["no", "yes"])[table.y], X_val=X_val, y_val=np.array(["no", "yes"])[table.y_val])
+    assert clf.estimator_.feature_names_in_.tolist() == columns
+    assert clf.score(X_test, np.array(["no", "yes"])[table.y_test]) > 0.9
