@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SETUP = $(VENV)/.installed-
+# The tests run in parallel: one thread each.
+TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(1)/bin/python -m pytest -n auto -q
 INPUTS = pyproject.toml constraints-dev.txt
 
 .PHONY: demo test lint docs bench test-core test-floor clean
@@ -11,7 +13,7 @@ demo: $(SETUP)cli
 	$(BIN)/skrdia demo
 
 test: $(SETUP)test
-	$(BIN)/python -m pytest -n auto -q
+	$(call TEST,$(VENV))
 
 lint: $(SETUP)dev
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ test-core:
 test-floor:
 	$(PYTHON) -m venv --clear $(VENV)-floor
 	$(VENV)-floor/bin/python -m pip install -q -c tests/constraints-floor.txt -e ".[test]"
-	$(VENV)-floor/bin/python -m pytest -n auto -q tests
+	$(call TEST,$(VENV)-floor) tests
 
 $(SETUP)%: $(INPUTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

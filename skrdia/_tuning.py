@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from skrdia._evidence import Evidence, interleaved_folds
 from skrdia._repair import propose
@@ -278,15 +279,22 @@ def _examine(
     problem: Problem, tried: list[Candidate], X_test: Any
 ) -> tuple[dict[Candidate, Array], dict[Candidate, Array]]:
     """The proposals of all candidates, and what the base estimator trained on each says of the rows X_test."""
-    proposals, judged, start = propose_all(problem, tried), {}, None
-    for candidate, labels in proposals.items():
-        judged[candidate], fitted = _train_and_ask(problem, labels, X_test, start)
-        start = fitted if candidate == NOTHING else start
+    with _few_threads(problem):
+        proposals, judged, start = propose_all(problem, tried), {}, None
+        for candidate, labels in proposals.items():
+            judged[candidate], fitted = _train_and_ask(problem, labels, X_test, start)
+            start = fitted if candidate == NOTHING else start
     return proposals, judged
 
 
 def _judge(problem: Problem, labels: Array, X_test: Any) -> Array:
-    return _train_and_ask(problem, labels, X_test, None)[0]
+    with _few_threads(problem):
+        return _train_and_ask(problem, labels, X_test, None)[0]
+
+
+def _few_threads(problem: Problem) -> Any:
+    """One thread for the linear algebra of some thousand rows, where more cost more than they save."""
+    return threadpool_limits(1 if len(problem.given) <= _MAX_ROWS else None, user_api="blas")
 
 
 def _train_and_ask(problem: Problem, labels: Array, X_test: Any, start: Any) -> tuple[Array, Any]:
@@ -331,7 +339,8 @@ def _decide(
     total = gain * np.count_nonzero(weight)
     repairing = [c for c in names if c not in (NOTHING, TRUSTED_ONLY)]
     used = [c for c, share in zip(names, weights, strict=True) if c in repairing and share > 0.0] or repairing[:1]
-    proposals = propose_all(problem, _with_earlier_rounds(used))
+    with _few_threads(problem):
+        proposals = propose_all(problem, _with_earlier_rounds(used))
     mixture = {c: share for c, share in zip(names, weights, strict=True) if c in proposals}
     labels = harden(problem.base, _mixture(mixture, proposals))
     accepted = gain > _MIN_STANDARD_ERRORS * error and total > _MIN_GAIN and _keeps_classes(problem, labels)
