@@ -83,7 +83,7 @@ def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
     """The validation rows choose."""
     train = rows.folds[0].train
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, finder)
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder)
     cached = check_memory(clf.memory).cache(choose, ignore=["n_jobs", "report"])
     choice: Choice = cached(_problem(clf, base, finder, rows, rng), tried, clf.n_jobs, _report(clf))
     signal = "influence" if has_view(finder) else "trusted-confidence"
@@ -107,7 +107,7 @@ def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[
     rows, base = split_rows(X, y, X_val=X_val, y_val=y_val), clf._base()
     finder = base if clf.influence_estimator is None else clf.influence_estimator
     problem = _problem(clf, base, finder, rows, np.random.RandomState(0))
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, finder)
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder)
     return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
 
 
@@ -116,7 +116,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
     assert judges.targets_val is not None
     return Problem(
         base,
-        detectors(finder),
+        detectors(base, finder),
         take(rows.X, judges.train),
         rows.given[judges.train],
         rows.weight[judges.train],
@@ -132,7 +132,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
 def _rounds(
     clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
 ) -> Repaired:
-    cache, models = check_memory(clf.memory).cache, detectors(finder)
+    cache, models = check_memory(clf.memory).cache, detectors(finder, finder)
     seed = None if clf.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
 
     def gather(fold: Fold, labels: Array) -> Evidence:

@@ -80,13 +80,23 @@ _AUTO = (
 """What "auto" tries: few, chosen greedily from about 200 so that their mixture recovers as much as that of all."""
 
 
-def detectors(estimator: Any) -> list[Any]:
-    """The estimator, and clones with a stronger penalty where its type has one."""
-    return [estimator, *filter(None, (regularised(estimator, factor) for factor in _STRENGTHS[1:]))]
+_BY_THE_BASE_ESTIMATOR = (Candidate("trusted-posterior", "soft", 0.0), Candidate("trusted-posterior", "relabel", 0.5))
+"""What is tried in addition with the base estimator as the detector, when another model finds the rows."""
 
 
-def candidates(signal: Any, strategy: Any, max_iter: int | None, finder: Any) -> list[Candidate]:
-    """What is tried besides doing nothing and the trusted rows only, for the user's signal, strategy and detector."""
+def detectors(base: Any, finder: Any) -> list[Any]:
+    """The model that finds the rows, clones of it with a stronger penalty where it has one, and the base estimator."""
+    stronger = filter(None, (regularised(finder, factor) for factor in _STRENGTHS[1:]))
+    return [finder, *stronger, *([base] if _finds_too(base, finder) else [])]
+
+
+def _finds_too(base: Any, finder: Any) -> bool:
+    """Whether the base estimator is a detector of its own: it can be trained on posteriors."""
+    return base is not finder and takes_weights(base)
+
+
+def candidates(signal: Any, strategy: Any, max_iter: int | None, base: Any, finder: Any) -> list[Candidate]:
+    """What is tried besides doing nothing and the trusted rows only, for the user's signal, strategy and models."""
     if callable(signal):
         raise ValueError(
             "alpha='auto' does not know the unit of a callable signal; give alpha a number, or search over it with "
@@ -96,10 +106,13 @@ def candidates(signal: Any, strategy: Any, max_iter: int | None, finder: Any) ->
         tried: Iterable[Candidate] = _AUTO
     else:
         tried = _product(signal, strategy)
-    last, rounds = len(detectors(finder)) - 1, np.inf if max_iter is None else max_iter
+    last, rounds = len(detectors(finder, finder)) - 1, np.inf if max_iter is None else max_iter
     differentiable = has_view(finder)
     distinct = dict.fromkeys(replace(candidate, detector=min(candidate.detector, last)) for candidate in tried)
-    return [c for c in distinct if c.n_iter <= rounds and (differentiable or c.signal != "influence")]
+    kept = [c for c in distinct if c.n_iter <= rounds and (differentiable or c.signal != "influence")]
+    if tried is not _AUTO or not _finds_too(base, finder):
+        return kept
+    return [*kept, *(replace(candidate, detector=last + 1) for candidate in _BY_THE_BASE_ESTIMATOR)]
 
 
 def _product(signal: str, strategy: Any) -> Iterable[Candidate]:

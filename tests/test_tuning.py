@@ -185,12 +185,12 @@ def test_few_validation_rows(table):
 
 
 def test_naming_a_signal_or_a_strategy_restricts_the_candidates(table):
-    base = LogisticRegression()
-    assert {c.signal for c in candidates("influence", "auto", None, base)} == {"influence"}
-    assert {c.strategy for c in candidates("auto", "drop", None, base)} == {"drop"}
-    assert max(c.n_iter for c in candidates("auto", "auto", None, base)) == 2
-    assert max(c.n_iter for c in candidates("auto", "auto", 1, base)) == 1
-    assert "influence" not in {c.signal for c in candidates("auto", "auto", None, GaussianNB())}
+    base, bayes = LogisticRegression(), GaussianNB()
+    assert {c.signal for c in candidates("influence", "auto", None, base, base)} == {"influence"}
+    assert {c.strategy for c in candidates("auto", "drop", None, base, base)} == {"drop"}
+    assert max(c.n_iter for c in candidates("auto", "auto", None, base, base)) == 2
+    assert max(c.n_iter for c in candidates("auto", "auto", 1, base, base)) == 1
+    assert "influence" not in {c.signal for c in candidates("auto", "auto", None, bayes, bayes)}
     clf = RDIAClassifier(signal="influence", strategy="drop").fit(table.X, table.y, **table.val)
     assert {(entry["signal"], entry["strategy"]) for entry in clf.history_[2:]} == {("influence", "drop")}
     assert recovered(clf, table) > 0.3
@@ -198,12 +198,15 @@ def test_naming_a_signal_or_a_strategy_restricts_the_candidates(table):
 
 def test_detectors_are_more_strongly_regularised():
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=2.0))
-    assert [model[-1].C for model in detectors(pipeline)] == pytest.approx([2.0, 0.2, 0.02])
-    assert [model.alpha for model in detectors(SGDClassifier("log_loss", alpha=1e-4))] == pytest.approx(
-        [1e-4, 1e-3, 1e-2]
-    )
-    assert len(detectors(GaussianNB())) == 1
-    assert len(detectors(LogisticRegression(C=np.inf))) == 1
+    assert [model[-1].C for model in detectors(pipeline, pipeline)] == pytest.approx([2.0, 0.2, 0.02])
+    sgd, bayes, free = SGDClassifier("log_loss", alpha=1e-4), GaussianNB(), LogisticRegression(C=np.inf)
+    assert [model.alpha for model in detectors(sgd, sgd)] == pytest.approx([1e-4, 1e-3, 1e-2])
+    assert len(detectors(bayes, bayes)) == len(detectors(free, free)) == 1
+    assert len(detectors(KNeighborsClassifier(), pipeline)) == 3  # takes no weights, so cannot learn posteriors
+    base = GaussianNB()
+    assert detectors(base, pipeline)[-1] is base
+    tried = candidates("auto", "auto", None, base, pipeline)
+    assert {c.detector for c in tried} == {0, 1, 2, 3}
 
 
 def test_choose_without_candidates(table):
