@@ -142,7 +142,8 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average.
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
-        With ``alpha="auto"``: "average of ...", "do nothing was best: ..." or "do nothing: ...", with the figures.
+        With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "do nothing was best: ..." or
+        "do nothing: ...", with the figures.
     diagnostics_ : dict
         Of the first round (the worst of its folds): `hessian`, `iterations`, `residual`, `converged` (of the linear
         solve), `n_products` with the Hessian, `damping` (added to its diagonal), `smallest_curvature` and

@@ -10,8 +10,10 @@ probability that candidate c so gave to the label of validation row j,
     w       = stacking weights of P with half of the prior, worth one row, on doing nothing            (M,)
     targets = sum_c w_c targets_c                                                                      (n, K)
 
-Then the base estimator is trained on the average itself, in the same folds. It must beat doing nothing by more than one
-standard error and by more than 3 nats summed over the validation rows, a likelihood ratio of 20; else nothing is done.
+Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
+the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
+likelihood ratio of 20, it takes the place of the average. What is left must beat doing nothing by more than one
+standard error and by more than 3 nats; else nothing is done.
 
 References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
 Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
@@ -273,7 +275,8 @@ def choose(
     losses = np.empty((len(names), len(fold)))
     for i, (_, judged) in enumerate(results):
         losses[:, fold == i] = [_loss(judged[c], problem.targets_val[fold == i]) for c in names]
-    weights = _weights(losses, problem.targets_val.sum(axis=1))
+    counts = _counts(problem.targets_val.sum(axis=1))
+    weights = _weights(losses, counts)
     changed = [np.mean([(p[c] != p[NOTHING]).any(axis=1).mean() for p, _ in results]) for c in names]
     mixed = [
         harden(problem.base, _mixture(dict(zip(names, weights, strict=True)), proposals)) for proposals, _ in results
@@ -285,6 +288,9 @@ def choose(
         )
     ):
         average[fold == i] = _loss(proba, problem.targets_val[fold == i])
+    best = (losses @ counts).argmin()
+    if (average - losses[best]) @ counts > _MIN_GAIN:
+        weights, average = np.eye(len(names))[best], losses[best]
     return _decide(problem, names, weights, losses, average, changed)
 
 
@@ -323,11 +329,11 @@ def _loss(proba: Array, targets: Array) -> Array:
     return -(_safe_log(proba) * (targets > 0.0)).sum(axis=1)
 
 
-def _weights(losses: Array, weight: Array) -> Array:
+def _weights(losses: Array, counts: Array) -> Array:
     """Stacking weights of the candidates, of which the first is doing nothing; small ones become zero."""
     prior = np.full(len(losses), (1.0 - _PRIOR_NOTHING) / max(1, len(losses) - 1))
     prior[0] = _PRIOR_NOTHING if len(losses) > 1 else 1.0
-    weights = stacking_weights(np.exp(-losses), _counts(weight), prior, _PRIOR_ROWS)
+    weights = stacking_weights(np.exp(-losses), counts, prior, _PRIOR_ROWS)
     weights[weights < _SMALLEST_WEIGHT] = 0.0
     return weights / weights.sum()
 
@@ -364,16 +370,17 @@ def _decide(
     ]
     doubt = 1.0 - (problem.given * _mixture(_only(used, mixture), proposals)).sum(axis=1) if used else np.nan
     doubt = np.broadcast_to(doubt, len(problem.given))
-    sentence = f"the average gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
+    sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
     if not accepted:
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard error and {_MIN_GAIN:g} nats in all are needed"
-        return _unchanged(problem, doubt, history, f"do nothing was best: {sentence}; {needed}")
+        return _unchanged(problem, doubt, history, f"do nothing was best: of the repair, {sentence}; {needed}")
     likeliest = np.zeros_like(problem.given)
     if mixture.keys() - {TRUSTED_ONLY}:
         likeliest = _mixture(_only([NOTHING, *used], mixture), proposals)
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
-    condition = f"average of {np.count_nonzero(weights)} candidates: {sentence}"
-    return Choice(labels, likeliest, harmful, doubt, names[weights.argmax()], history, condition)
+    used_alone = np.count_nonzero(weights) == 1
+    condition = "the best candidate alone" if used_alone else f"average of {np.count_nonzero(weights)} candidates"
+    return Choice(labels, likeliest, harmful, doubt, names[weights.argmax()], history, f"{condition}: {sentence}")
 
 
 def _unchanged(problem: Problem, doubt: Array, history: list[dict[str, Any]], condition: str) -> Choice:
