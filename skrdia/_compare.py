@@ -35,8 +35,8 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrdia._rdia import RDIAClassifier
 from skrdia._rows import _check_sources, _check_trusted, as_indexable, stack
-from skrdia._train import predict_targets
-from skrdia._treatments import CLEANLAB, METHODS, NEEDS_VIEW, REFERENCE, Method, Table, Task, own, safe_log
+from skrdia._train import predict_targets, safe_log
+from skrdia._treatments import CLEANLAB, METHODS, NEEDS_VIEW, REFERENCE, Method, Table, Task, own
 from skrdia._validation import check_labels, check_sample_weight, encode
 from skrdia.views import check_supported
 from skrdia.views._base import Array

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from skrdia._influence import Solved, solve_influence
 from skrdia._noise_model import label_posterior
-from skrdia._rows import as_indexable, stack, take
+from skrdia._rows import Split, as_indexable, stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, predict_targets
 from skrdia.views import as_view, has_view
 from skrdia.views._base import Array
 
 __all__ = ["Evidence", "detect", "interleaved_folds", "out_of_fold"]
-
-Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 _N_SPLITS = 3
 """Folds of the out-of-fold probabilities; five recover no more, and cost more."""
@@ -110,7 +108,7 @@ class Evidence:
     cache : callable
         ``joblib.Memory.cache``, or the identity.
     splits : list of (train, test)
-        For the out-of-fold probabilities; three folds, stratified by label, when None.
+        For the out-of-fold probabilities; three folds, stratified by label, when empty.
     """
 
     detectors: list[Any]
@@ -124,11 +122,11 @@ class Evidence:
     hessian: Any = "newton-cg"
     seed: int | None = None
     cache: Callable[[Any], Any] = field(default=lambda function: function)
-    splits: list[Split] | None = None
+    splits: list[Split] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
-        if self.splits is None:
+        if not self.splits:
             fold = interleaved_folds(self.given, _N_SPLITS)
             self.splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(_N_SPLITS)]
 
@@ -157,7 +155,8 @@ class Evidence:
         The weights maximise the likelihood of the given labels, so that among models of different strength of
         regularisation the one that predicts the rows it has not seen counts most.
         """
-        proba = np.stack([self._out_of_fold(detector, self.targets)[0] for detector in self.detectors])
+        others = [self._out_of_fold(detector, self.targets)[0] for detector in self.detectors[1:]]
+        proba = np.stack([self._first_out_of_fold[0], *others])
         seen = ~np.isnan(proba[0, :, 0])
         likelihood = (proba[:, seen] * self.given[seen]).sum(axis=2)
         prior = np.full(len(proba), 1.0 / len(proba))
@@ -171,13 +170,16 @@ class Evidence:
     @cached_property
     def posterior(self) -> Array:
         """Posterior of every label by the noise model, (n, K), from the labels as they are."""
-        proba, fits = self._out_of_fold(self.detectors[0], self.targets)
-        return self._posterior(proba, fits)
+        return self._posterior(*self._first_out_of_fold)
 
     @cached_property
     def trusted_posterior(self) -> Array:
         """Posterior of every label by the noise model, (n, K), from the model of the trusted rows."""
-        return self._posterior(self.trusted_confidence, [self._trusted_fit] * len(self._splits()))
+        return self._posterior(self.trusted_confidence, [self._trusted_fit] * len(self.splits))
+
+    @cached_property
+    def _first_out_of_fold(self) -> tuple[Array, list[Any]]:
+        return self._out_of_fold(self.detectors[0], self.targets)
 
     @cached_property
     def _trusted_fit(self) -> Any:
@@ -196,12 +198,8 @@ class Evidence:
         return posterior
 
     def _out_of_fold(self, detector: Any, targets: Array, starts: list[Any] | None = None) -> tuple[Array, list[Any]]:
-        arguments = (self.classes, self.X_val, self.targets_val, self._splits(), starts or [])
+        arguments = (self.classes, self.X_val, self.targets_val, self.splits, starts or [])
         return self.cache(out_of_fold)(detector, self.X, targets, *arguments)
-
-    def _splits(self) -> list[Split]:
-        assert self.splits is not None
-        return self.splits
 
     def _need_validation_rows(self, signal: str) -> None:
         if self.X_val is None:

@@ -70,12 +70,11 @@ def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState
         )
     rows = rows.without_judges()
     repaired = _rounds(clf, finder, rows, rng, signal, strategy, 0.0 if strategy == "soft" else 0.5)
-    confidence = _rounds(clf, finder, rows, rng, "confidence", "none", np.inf).first.by_label
     return Outcome(
         repaired,
         repaired.labels,
         (rows.given * repaired.labels).sum(axis=1) < 0.5,
-        scores=(rows.given * confidence).sum(axis=1),
+        scores=1.0 - (rows.given * np.exp(repaired.first.log_proba)).sum(axis=1),  # without influences, the confidence
         chosen=(signal, strategy, 0.5, len(repaired.history)),
     )
 
@@ -148,7 +147,7 @@ def _rounds(
             clf.hessian,
             seed,
             cache,
-            rows.splits if fold.X_val is None else None,
+            rows.splits if fold.X_val is None else [],
         )
 
     return repair(

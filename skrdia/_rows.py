@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.views._base import Array
 
-__all__ = ["Fold", "Rows", "split_rows", "stack", "take"]
+__all__ = ["Fold", "Rows", "Split", "split_rows", "stack", "take"]
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Positions of the rows to train on, and of those to test."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Rows:
     folds: list[Fold]
     validation_mask: NDArray[np.bool_]
     outside: tuple[Any, Array] | None = None
-    splits: list[tuple[NDArray[np.intp], NDArray[np.intp]]] | None = None
+    splits: list[Split] = field(default_factory=list)
 
     def without_judges(self) -> Rows:
         """The same with a single fold of all rows: they are scored out of fold, and nothing is held back to judge."""
@@ -76,7 +79,7 @@ def split_rows(
     classes = _check_classes(y[~mask], weight[~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))
     targets = given * weight[:, None]
-    outside = splits = None
+    outside, splits = None, list[Split]()
     if cv is not None:
         splits = _splits(X, y, classes, targets, cv)
         folds = [Fold(train, take(X, test), targets[test]) for train, test in splits]
@@ -190,9 +193,7 @@ def _check_judges(targets_val: Array, classes: NDArray[Any], source: str) -> Non
         )
 
 
-def _splits(
-    X: Any, y: NDArray[Any], classes: NDArray[Any], targets: Array, cv: Any
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _splits(X: Any, y: NDArray[Any], classes: NDArray[Any], targets: Array, cv: Any) -> list[Split]:
     splits = []
     for i, (train, test) in enumerate(check_cv(cv, y, classifier=True).split(X, y)):
         train, test = (np.flatnonzero(rows) if np.asarray(rows).dtype == bool else rows for rows in (train, test))

@@ -16,7 +16,7 @@ from skrdia._rows import take
 from skrdia.views import draft
 from skrdia.views._base import Array
 
-__all__ = ["fit_targets", "predict_targets", "takes_weights"]
+__all__ = ["fit_targets", "predict_targets", "safe_log", "takes_weights"]
 
 
 def fit_targets(
@@ -48,6 +48,11 @@ def predict_targets(estimator: Any, X: Any, classes: NDArray[Any]) -> Array:
     if X.shape[0]:
         proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
     return proba
+
+
+def safe_log(proba: Array) -> Array:
+    """Logarithm of probabilities, of which none counts as less than the machine epsilon."""
+    return np.log(np.maximum(proba, np.finfo(np.float64).eps))
 
 
 def takes_weights(estimator: Any) -> bool:

@@ -31,7 +31,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from skrdia._evidence import interleaved_folds
 from skrdia._rdia import RDIAClassifier
 from skrdia._rows import take
-from skrdia._train import _last_step, fit_targets, predict_targets
+from skrdia._train import _last_step, fit_targets, predict_targets, safe_log
 from skrdia._validation import encode, one_hot
 from skrdia.views._base import Array
 
@@ -45,7 +45,6 @@ __all__ = [
     "Task",
     "fit_scale_and_bias",
     "own",
-    "safe_log",
 ]
 
 REFERENCE, CLEANLAB = "everything", "cleanlab, pruned"
@@ -155,11 +154,6 @@ def fit_scale_and_bias(log_proba: Array, targets: Array, penalty: float = _PENAL
         options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8},
     ).x
     return float(params[0]), params[1:]
-
-
-def safe_log(proba: Array) -> Array:
-    """Logarithm of probabilities, of which none counts as less than the machine epsilon."""
-    return np.log(np.maximum(proba, np.finfo(np.float64).eps))
 
 
 def _rdia(task: Task, **params: Any) -> Any:

@@ -36,7 +36,7 @@ from skrdia._evidence import Evidence, interleaved_folds
 from skrdia._repair import propose
 from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
-from skrdia._train import fit_targets, predict_targets, takes_weights
+from skrdia._train import fit_targets, predict_targets, safe_log, takes_weights
 from skrdia.signals import SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
@@ -239,7 +239,7 @@ def _propose(evidence: Evidence, labels: Array, candidate: Candidate, rng: np.ra
         warnings.simplefilter("ignore", ConvergenceWarning)
         by_label = SIGNALS[candidate.signal](evidence)
     strategy = STRATEGIES[candidate.strategy] if isinstance(candidate.strategy, str) else candidate.strategy
-    log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else _safe_log(1.0 - by_label)
+    log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else safe_log(1.0 - by_label)
     return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng)[1]
 
 
@@ -247,10 +247,6 @@ def _keeps_classes(problem: Problem, labels: Array) -> bool:
     totals = (labels * problem.weight[:, None]).sum(axis=0)
     alone = bool((totals > 0.0).all())
     return alone or (problem.refit_on_all and bool((totals + problem.targets_val.sum(axis=0) > 0.0).all()))
-
-
-def _safe_log(proba: Array) -> Array:
-    return np.log(np.maximum(proba, np.finfo(np.float64).eps))
 
 
 def choose(
@@ -326,7 +322,7 @@ def _train_and_ask(problem: Problem, labels: Array, X_test: Any, start: Any) -> 
 
 def _loss(proba: Array, targets: Array) -> Array:
     """Cross-entropy of every row, (n,); rows of zero weight count as zero."""
-    return -(_safe_log(proba) * (targets > 0.0)).sum(axis=1)
+    return -(safe_log(proba) * (targets > 0.0)).sum(axis=1)
 
 
 def _weights(losses: Array, counts: Array) -> Array:

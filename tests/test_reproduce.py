@@ -8,12 +8,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import scale
 
+from skrdia._train import predict_targets
 from skrdia._validation import one_hot
 from skrdia.cli import main
 from skrdia.reproduce import _methods, _prototype, _runner
 from skrdia.reproduce._cells import NOISES, Cell, cells, parse_noise, positions, split
 from skrdia.reproduce._cost import measure
-from skrdia.reproduce._losses import mean_and_error, probabilities, row_losses
+from skrdia.reproduce._losses import mean_and_error, row_losses
 from skrdia.reproduce._methods import METHODS, NO_TRUSTED_METHODS, Outcome, methods_for, problem, unavailable
 from skrdia.reproduce._results import append, cell_of, latest, read, row_of
 from skrdia.reproduce._runner import plan, run, run_cell
@@ -136,7 +137,7 @@ def test_losses():
     assert mean_and_error(losses) == pytest.approx((losses.mean(), losses.std(ddof=1) / np.sqrt(50)))
     table = toy()
     model = LogisticRegression().fit(table.X, table.y * 2)  # class 1 is never seen
-    assert probabilities(model, table.X, 3)[:, 1].max() == 0.0
+    assert predict_targets(model, table.X, np.arange(3))[:, 1].max() == 0.0
     assert np.isfinite(row_losses(np.eye(3)[[0]], np.array([1]))).all()
 
 

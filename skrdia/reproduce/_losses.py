@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from skrdia.reproduce._tables import Codes
 from skrdia.views._base import Array
 
-__all__ = ["mean_and_error", "probabilities", "row_losses"]
-
-
-def probabilities(model: Any, X: Any, n_classes: int) -> Array:
-    """Probabilities (n, n_classes) of a model trained on class codes; zero for a class that it has not seen."""
-    proba = np.zeros((len(X), n_classes))
-    proba[:, np.asarray(model.classes_, dtype=np.intp)] = model.predict_proba(X)
-    return proba
+__all__ = ["mean_and_error", "row_losses"]
 
 
 def row_losses(proba: Array, y: Codes) -> Array:

@@ -21,10 +21,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skrdia._outcome import candidate_targets
 from skrdia._rdia import RDIAClassifier
-from skrdia._train import fit_targets
+from skrdia._train import fit_targets, predict_targets
 from skrdia._validation import one_hot
 from skrdia.reproduce._cells import Cell, Split
-from skrdia.reproduce._losses import probabilities, row_losses
+from skrdia.reproduce._losses import row_losses
 from skrdia.reproduce._prototype import average_of_best
 from skrdia.views._base import Array
 
@@ -198,4 +198,4 @@ def _train(task: Problem, targets: Array) -> Outcome:
 
 
 def _test(task: Problem, fitted: Any) -> Outcome:
-    return Outcome(probabilities(fitted, task.data.X_test, task.data.n_classes))
+    return Outcome(predict_targets(fitted, task.data.X_test, np.arange(task.data.n_classes)))

@@ -26,10 +26,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from skrdia._influence import influence
-from skrdia._train import fit_targets
+from skrdia._train import fit_targets, predict_targets
 from skrdia._validation import one_hot
 from skrdia.reproduce._cells import Split
-from skrdia.reproduce._losses import mean_and_error, probabilities, row_losses
+from skrdia.reproduce._losses import mean_and_error, row_losses
 from skrdia.reproduce._tables import Codes
 from skrdia.views._base import Array
 
@@ -159,7 +159,7 @@ def _out_of_fold(model: Any, data: Split, targets: Array) -> Array:
     for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(data.X, data.y):
         rows, labels = np.vstack([data.X[train], data.X_val]), np.vstack([targets[train], trusted])
         fitted = fit_targets(model, rows, labels, np.arange(data.n_classes))
-        proba[test] = probabilities(fitted, data.X[test], data.n_classes)
+        proba[test] = predict_targets(fitted, data.X[test], np.arange(data.n_classes))
     return proba
 
 
@@ -167,7 +167,7 @@ def _loss_after(base: Any, data: Split, targets: Array, X: Array, y: Codes) -> A
     rows = np.vstack([data.X, data.X_val])
     labels = np.vstack([targets, one_hot(data.y_val, data.n_classes)])
     fitted = fit_targets(base, rows, labels, np.arange(data.n_classes))
-    return row_losses(probabilities(fitted, X, data.n_classes), y)
+    return row_losses(predict_targets(fitted, X, np.arange(data.n_classes)), y)
 
 
 def _folds(y: Codes, seed: int) -> Iterator[tuple[Codes, Codes]]:
