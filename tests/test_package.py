@@ -16,6 +16,7 @@ from skrdia.cli import main
 from skrdia.datasets import load_breast_cancer_scale
 
 OPTIONAL = [
+    "PIL",
     "cleanlab",
     "click",
     "dask",
@@ -28,6 +29,7 @@ OPTIONAL = [
     "rich",
     "skorch",
     "torch",
+    "tqdm",
 ]
 # Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
 IGNORED = {"GL01", "GL02", "GL08", "ES01", "SA01", "EX01", "RT02", "PR09", "RT05", "SA04", "YD01", "GL03", "RT03"}

@@ -1,13 +1,19 @@
-"""Small data sets that come with the package, data with a known answer, and label noise."""
+"""The data sets of the paper, data with a known answer, synthetic click logs, and label noise."""
 
 from skrdia.datasets._base import load_breast_cancer_scale
 from skrdia.datasets._blobs import gaussian_boundary, gaussian_log_odds, make_gaussian_blobs
+from skrdia.datasets._ctr import make_ctr_like
 from skrdia.datasets._noise import flip_labels
+from skrdia.datasets._paper import PAPER_DATASETS, STAND_INS, fetch_paper_dataset
 
 __all__ = [
+    "PAPER_DATASETS",
+    "STAND_INS",
+    "fetch_paper_dataset",
     "flip_labels",
     "gaussian_boundary",
     "gaussian_log_odds",
     "load_breast_cancer_scale",
+    "make_ctr_like",
     "make_gaussian_blobs",
 ]
