@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_memory
 from skrdia._evidence import Evidence
 from skrdia._repair import Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
-from skrdia._tuning import Choice, Problem, candidates, choose, detectors, propose_all
+from skrdia._tuning import Choice, Problem, candidates, choose, detectors, detectors_to_try, propose_all
 from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
 from skrdia.strategies import STRATEGIES
@@ -82,9 +82,10 @@ def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
     """The validation rows choose."""
     train = rows.folds[0].train
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder)
+    problem = _problem(clf, base, finder, rows, rng)
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
     cached = check_memory(clf.memory).cache(choose, ignore=["n_jobs", "report"])
-    choice: Choice = cached(_problem(clf, base, finder, rows, rng), tried, clf.n_jobs, _report(clf))
+    choice: Choice = cached(problem, tried, clf.n_jobs, _report(clf))
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
     labels, likeliest = rows.given.copy(), rows.given.copy()
@@ -106,7 +107,7 @@ def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[
     rows, base = split_rows(X, y, X_val=X_val, y_val=y_val), clf._base()
     finder = base if clf.influence_estimator is None else clf.influence_estimator
     problem = _problem(clf, base, finder, rows, np.random.RandomState(0))
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder)
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
     return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
 
 
@@ -115,7 +116,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
     assert judges.targets_val is not None
     return Problem(
         base,
-        detectors(base, finder),
+        detectors_to_try(base, finder),
         take(rows.X, judges.train),
         rows.given[judges.train],
         rows.weight[judges.train],
@@ -131,7 +132,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
 def _rounds(
     clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
 ) -> Repaired:
-    cache, models = check_memory(clf.memory).cache, detectors(finder, finder)
+    cache, models = check_memory(clf.memory).cache, detectors(finder)
     seed = None if clf.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
 
     def gather(fold: Fold, labels: Array) -> Evidence:

@@ -12,8 +12,8 @@ probability that candidate c so gave to the label of validation row j,
 
 Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
 the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
-likelihood ratio of 20, it takes the place of the average. What is left must beat doing nothing by more than one
-standard error and by more than 3 nats; else nothing is done.
+likelihood ratio of 20, it takes the place of the average. What is left must beat doing nothing by more than 1.5
+standard errors and by more than 3 nats in all; else nothing is done.
 
 References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
 Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
@@ -42,54 +42,76 @@ from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
 from skrdia.views._base import Array
 
-__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors", "propose_all"]
+__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors", "detectors_to_try", "propose_all"]
 
-_STRENGTHS = (1.0, 0.1, 0.01)
-"""Factors on C of the detectors."""
+_STRONGER = (0.1, 0.01)
+"""Factors on C of detectors that cannot learn wrong labels by heart."""
+
+_WEAKER = 100.0
+"""Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
+
+_BASE = "base estimator"
+"""The detector that is the base estimator, where another model finds the rows."""
 
 _ALPHAS = {"influence": (0.05, 0.2, 0.6)} | dict.fromkeys(SIGNALS.keys() - {"influence"}, (0.5, 0.8, 0.95))
 """Thresholds that are tried for a signal named by the user."""
 
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
 _PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
-_MIN_GAIN, _MIN_STANDARD_ERRORS = 3.0, 1.0
+_MIN_GAIN, _MIN_STANDARD_ERRORS = 3.0, 1.5
 _SMALLEST_WEIGHT = 0.01
+_MANY_VALIDATION_ROWS = 100
+"""With fewer, influences by a detector that is not strongly regularised say more of these rows than of others."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to turn given labels into targets. `detector` is the position in the list of detectors."""
+    """One way to turn given labels into targets. `detector` is its factor on C, or the base estimator."""
 
     signal: str
     strategy: Any
     alpha: float
     n_iter: int = 1
-    detector: int = 0
+    detector: float | str = 1.0
 
 
 NOTHING = Candidate("none", "none", np.inf, n_iter=0)
 TRUSTED_ONLY = Candidate("none", "drop", -np.inf, n_iter=0)
 
 _AUTO = (
-    *(Candidate("trusted-posterior", "soft", 0.0, detector=i) for i in range(3)),
-    *(Candidate("trusted-posterior", "relabel", 0.5, detector=i) for i in range(3)),
-    *(Candidate("posterior", "relabel", 0.5, detector=i) for i in range(2)),
-    Candidate("trusted-confidence", "relabel", 0.8, detector=1),
-    Candidate("trusted-confidence", "drop", 0.8, detector=1),
-    Candidate("influence", "drop", 0.2, detector=2),
-    *(Candidate("influence", "relabel", 0.05, n_iter=k, detector=2) for k in (1, 2)),
+    *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, *_STRONGER, _WEAKER)),
+    *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, *_STRONGER, _WEAKER)),
+    *(Candidate("posterior", "relabel", 0.5, detector=factor) for factor in (1.0, 0.1)),
+    Candidate("trusted-confidence", "relabel", 0.8, detector=0.1),
+    Candidate("trusted-confidence", "drop", 0.8, detector=0.1),
+    Candidate("influence", "drop", 0.2, detector=0.01),
+    *(Candidate("influence", "relabel", 0.05, n_iter=k, detector=0.01) for k in (1, 2)),
 )
 """What "auto" tries: few, chosen greedily from about 200 so that their mixture recovers as much as that of all."""
 
+_WITH_MANY_VALIDATION_ROWS = (
+    *(Candidate("influence", "relabel", 0.05, n_iter=k) for k in (1, 2, 3)),
+    *(Candidate("influence", "relabel", 0.2, n_iter=k) for k in (1, 2)),
+)
 
-_BY_THE_BASE_ESTIMATOR = (Candidate("trusted-posterior", "soft", 0.0), Candidate("trusted-posterior", "relabel", 0.5))
+_BY_THE_BASE_ESTIMATOR = (
+    Candidate("trusted-posterior", "soft", 0.0, detector=_BASE),
+    Candidate("trusted-posterior", "relabel", 0.5, detector=_BASE),
+)
 """What is tried in addition with the base estimator as the detector, when another model finds the rows."""
 
 
-def detectors(base: Any, finder: Any) -> list[Any]:
-    """The model that finds the rows, clones of it with a stronger penalty where it has one, and the base estimator."""
-    stronger = filter(None, (regularised(finder, factor) for factor in _STRENGTHS[1:]))
-    return [finder, *stronger, *([base] if _finds_too(base, finder) else [])]
+def detectors(finder: Any) -> list[Any]:
+    """The model that finds the rows, and clones of it with a stronger penalty where it has one."""
+    return [finder, *filter(None, (regularised(finder, factor) for factor in _STRONGER))]
+
+
+def detectors_to_try(base: Any, finder: Any) -> dict[float | str, Any]:
+    """The model that finds the rows, clones of it by their factor on C where it has one, and the base estimator."""
+    clones = {factor: regularised(finder, factor) for factor in (*_STRONGER, _WEAKER)}
+    models: dict[float | str, Any] = {1.0: finder}
+    models |= {factor: model for factor, model in clones.items() if model is not None}
+    return models | ({_BASE: base} if _finds_too(base, finder) else {})
 
 
 def _finds_too(base: Any, finder: Any) -> bool:
@@ -97,24 +119,23 @@ def _finds_too(base: Any, finder: Any) -> bool:
     return base is not finder and takes_weights(base)
 
 
-def candidates(signal: Any, strategy: Any, max_iter: int | None, base: Any, finder: Any) -> list[Candidate]:
+def candidates(
+    signal: Any, strategy: Any, max_iter: int | None, base: Any, finder: Any, n_val: int = _MANY_VALIDATION_ROWS
+) -> list[Candidate]:
     """What is tried besides doing nothing and the trusted rows only, for the user's signal, strategy and models."""
     if callable(signal):
         raise ValueError(
             "alpha='auto' does not know the unit of a callable signal; give alpha a number, or search over it with "
             "GridSearchCV."
         )
+    tried: Iterable[Candidate] = _product(signal, strategy)
     if signal == "auto" and strategy == "auto":
-        tried: Iterable[Candidate] = _AUTO
-    else:
-        tried = _product(signal, strategy)
-    last, rounds = len(detectors(finder, finder)) - 1, np.inf if max_iter is None else max_iter
+        tried = (*_AUTO, *_WITH_MANY_VALIDATION_ROWS) if n_val >= _MANY_VALIDATION_ROWS else _AUTO
+        tried = (*tried, *_BY_THE_BASE_ESTIMATOR) if _finds_too(base, finder) else tried
+    known, rounds = detectors_to_try(base, finder), np.inf if max_iter is None else max_iter
     differentiable = has_view(finder)
-    distinct = dict.fromkeys(replace(candidate, detector=min(candidate.detector, last)) for candidate in tried)
-    kept = [c for c in distinct if c.n_iter <= rounds and (differentiable or c.signal != "influence")]
-    if tried is not _AUTO or not _finds_too(base, finder):
-        return kept
-    return [*kept, *(replace(candidate, detector=last + 1) for candidate in _BY_THE_BASE_ESTIMATOR)]
+    distinct = dict.fromkeys(replace(c, detector=c.detector if c.detector in known else 1.0) for c in tried)
+    return [c for c in distinct if c.n_iter <= rounds and (differentiable or c.signal != "influence")]
 
 
 def _product(signal: str, strategy: Any) -> Iterable[Candidate]:
@@ -123,10 +144,10 @@ def _product(signal: str, strategy: Any) -> Iterable[Candidate]:
         soft = [] if name == "influence" else ["soft"]
         for rule in ["relabel", "drop", *soft] if strategy == "auto" else [strategy]:
             for alpha in (0.0,) if rule == "soft" else _ALPHAS[name]:
-                for detector in range(len(_STRENGTHS)):
-                    yield Candidate(name, rule, alpha, 1, detector)
+                for factor in (1.0, *_STRONGER):
+                    yield Candidate(name, rule, alpha, 1, factor)
                     if name == "influence":
-                        yield Candidate(name, rule, alpha, 2, detector)
+                        yield Candidate(name, rule, alpha, 2, factor)
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,7 @@ class Problem:
     """The data of a choice. `targets_val` (n_val, K) holds the weights of the validation rows."""
 
     base: Any
-    detectors: list[Any]
+    detectors: dict[float | str, Any]
     X: Any
     given: Array
     weight: Array
@@ -144,6 +165,11 @@ class Problem:
     refit_on_all: bool
     hessian: Any
     seed: int
+
+    @property
+    def n_val(self) -> int:
+        """Number of validation rows of positive weight."""
+        return int(np.count_nonzero(self.targets_val.any(axis=1)))
 
     def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState) -> Problem:
         """The same without some of the validation rows, and with a share of the others where there are many."""
@@ -195,7 +221,7 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
     proposals = {NOTHING: problem.given}
     if problem.refit_on_all:
         proposals[TRUSTED_ONLY] = np.zeros_like(problem.given)
-    start = [_evidence(problem, i, problem.given) for i in range(len(problem.detectors))]
+    start = {factor: _evidence(problem, factor, problem.given) for factor in problem.detectors}
     for candidate in dict.fromkeys(tried):
         before = replace(candidate, n_iter=candidate.n_iter - 1)
         if candidate.n_iter == 1:
@@ -219,7 +245,7 @@ def harden(base: Any, labels: Array) -> Array:
     return likeliest * (labels.sum(axis=1, keepdims=True) >= 0.5)
 
 
-def _evidence(problem: Problem, detector: int, labels: Array) -> Evidence:
+def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidence:
     return Evidence(
         [problem.detectors[detector]],
         problem.X,
@@ -253,9 +279,10 @@ def choose(
     problem: Problem, tried: list[Candidate], n_jobs: int | None = None, report: Callable[[str], object] = str
 ) -> Choice:
     """Choose among doing nothing, the trusted rows only, and the candidates."""
-    n_val = int(np.count_nonzero(problem.targets_val.any(axis=1)))
-    if n_val < _MIN_VALIDATION_ROWS:
-        condition = f"do nothing: {n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
+    if problem.n_val < _MIN_VALIDATION_ROWS:
+        condition = (
+            f"do nothing: {problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
+        )
         return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition)
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
     rng = np.random.RandomState(problem.seed)
@@ -368,7 +395,7 @@ def _decide(
     doubt = np.broadcast_to(doubt, len(problem.given))
     sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
     if not accepted:
-        needed = f"more than {_MIN_STANDARD_ERRORS:g} standard error and {_MIN_GAIN:g} nats in all are needed"
+        needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
         return _unchanged(problem, doubt, history, f"do nothing was best: of the repair, {sentence}; {needed}")
     likeliest = np.zeros_like(problem.given)
     if mixture.keys() - {TRUSTED_ONLY}:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from skrdia import RDIAClassifier, influence
 from skrdia._evidence import interleaved_folds
 from skrdia._outcome import _problem, candidate_targets
-from skrdia._tuning import candidates, choose, detectors
+from skrdia._tuning import candidates, choose, detectors, detectors_to_try
 from skrdia.datasets import flip_labels
 
 from .conftest import make_table
@@ -196,17 +196,33 @@ def test_naming_a_signal_or_a_strategy_restricts_the_candidates(table):
     assert recovered(clf, table) > 0.3
 
 
-def test_detectors_are_more_strongly_regularised():
+def test_detectors_differ_in_regularisation():
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=2.0))
-    assert [model[-1].C for model in detectors(pipeline, pipeline)] == pytest.approx([2.0, 0.2, 0.02])
+    assert [model[-1].C for model in detectors(pipeline)] == pytest.approx([2.0, 0.2, 0.02])
     sgd, bayes, free = SGDClassifier("log_loss", alpha=1e-4), GaussianNB(), LogisticRegression(C=np.inf)
-    assert [model.alpha for model in detectors(sgd, sgd)] == pytest.approx([1e-4, 1e-3, 1e-2])
-    assert len(detectors(bayes, bayes)) == len(detectors(free, free)) == 1
-    assert len(detectors(KNeighborsClassifier(), pipeline)) == 3  # takes no weights, so cannot learn posteriors
+    assert [model.alpha for model in detectors(sgd)] == pytest.approx([1e-4, 1e-3, 1e-2])
+    assert len(detectors(bayes)) == len(detectors(free)) == 1
+    tried = detectors_to_try(pipeline, pipeline)
+    assert {factor: model[-1].C for factor, model in tried.items()} == pytest.approx(
+        {1.0: 2.0, 0.1: 0.2, 0.01: 0.02, 100.0: 200.0}
+    )
+    assert list(detectors_to_try(free, free)) == [1.0]
+    assert len(detectors_to_try(KNeighborsClassifier(), pipeline)) == 4  # no weights, so it cannot learn posteriors
     base = GaussianNB()
-    assert detectors(base, pipeline)[-1] is base
-    tried = candidates("auto", "auto", None, base, pipeline)
-    assert {c.detector for c in tried} == {0, 1, 2, 3}
+    assert detectors_to_try(base, pipeline)["base estimator"] is base
+    named = {c.detector for c in candidates("auto", "auto", None, base, pipeline)}
+    assert named == {1.0, 0.1, 0.01, 100.0, "base estimator"}
+    assert {c.detector for c in candidates("auto", "auto", None, free, free)} == {1.0}
+
+
+def test_few_validation_rows_leave_out_influences_that_would_overfit_them():
+    base = LogisticRegression()
+    many, few = (candidates("auto", "auto", None, base, base, n_val) for n_val in (100, 99))
+    assert {c for c in many if c not in few} == {c for c in many if (c.signal, c.detector) == ("influence", 1.0)}
+    assert set(few) < set(many)
+    assert candidates("influence", "relabel", None, base, base, 99) == candidates(
+        "influence", "relabel", None, base, base
+    )
 
 
 def test_choose_without_candidates(table):
