@@ -75,7 +75,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "relabel-soft" is the paper's soft target for more than two classes; the last four are the methods that the
         paper compares with.
     max_iter : int, default=None
-        Rounds of steps I to III. None is one round, as in the paper, or up to two with ``alpha="auto"``.
+        Rounds of steps I to III. None is one round, as in the paper, or up to three with ``alpha="auto"``.
     validation_fraction : float, default=0.3
         Share of the rows held out, stratified by class, when `fit` is given no validation rows. Their labels should be
         right: hand over verified ones by `trusted` or `X_val` where there are any.

@@ -106,10 +106,10 @@ def numbers(bunch, column=0):
 def test_names():
     paper = "breast-cancer diabetes news20 adult real-sim covtype criteo avazu mnist cifar10"
     assert " ".join(PAPER_DATASETS) == paper
-    assert STAND_INS == {"news20-bydate": "news20", "reuters-moneyfx": "real-sim"}
+    assert STAND_INS == {"news20-bydate": "news20", "reuters-moneyfx": "real-sim", "mnist-11684": "mnist"}
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"criteo", "avazu"}))
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"criteo", "avazu", "mnist-11684"}))
 def test_rows_and_classes(name):
     bunch = real(name)
     first = Path(bunch.files[0]).name if bunch.files else ""
@@ -160,7 +160,18 @@ def test_scaled_columns():
     assert (everything.min(), everything.max()) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("name", STAND_INS)
+def test_the_last_training_rows_of_mnist():
+    shorter, longer = real("mnist-11684"), real("mnist")
+    assert [len(shorter[f"y_{part}"]) for part in PARTS] == [8_178, 3_506, 2_163]
+    assert (shorter.departure != "", longer.departure) == (True, "")
+    for letter in "Xy":
+        block = np.concatenate([longer[f"{letter}_train"], longer[f"{letter}_val"]])[-11_684:]
+        np.testing.assert_array_equal(block[:8_178], shorter[f"{letter}_train"])
+        np.testing.assert_array_equal(block[8_178:], shorter[f"{letter}_val"])
+        np.testing.assert_array_equal(longer[f"{letter}_test"], shorter[f"{letter}_test"])
+
+
+@pytest.mark.parametrize("name", ["news20-bydate", "reuters-moneyfx"])
 def test_rows_of_text_have_length_one(name):
     bunch = real(name)
     assert STAND_INS[name] in bunch.departure

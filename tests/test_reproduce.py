@@ -12,12 +12,12 @@ from skrdia._train import predict_targets
 from skrdia._validation import one_hot
 from skrdia.cli import main
 from skrdia.reproduce import _methods, _prototype, _runner
-from skrdia.reproduce._cells import NOISES, Cell, cells, parse_noise, positions, split
+from skrdia.reproduce._cells import NOISES, RESULTS, Cell, cells, parse_noise, positions, split
 from skrdia.reproduce._cost import measure
+from skrdia.reproduce._jobs import run
 from skrdia.reproduce._losses import mean_and_error, row_losses
 from skrdia.reproduce._methods import METHODS, NO_TRUSTED_METHODS, Outcome, methods_for, problem, unavailable
-from skrdia.reproduce._results import append, cell_of, latest, read, row_of
-from skrdia.reproduce._runner import plan, run, run_cell
+from skrdia.reproduce._runner import plan, run_cell
 from skrdia.reproduce._summary import summarise
 from skrdia.reproduce._tables import TABLES, Table, available, draw, load_table, prepare
 from skrdia.reproduce._text import failures, tables
@@ -237,22 +237,22 @@ def nothing_and_worse(data):
 
 def test_results_file(tmp_path):
     path, cell = tmp_path / "results.csv", a_cell(rate=0.1)
-    assert read(path) == []
-    append(path, [row_of(cell, "auto", loss=0.1 + 0.2)])
-    append(path, [row_of(cell, "drop", error="ValueError: two\nlines, and a comma")])
+    assert RESULTS.read(path) == []
+    RESULTS.append(path, [RESULTS.row_of(cell, "auto", loss=0.1 + 0.2)])
+    RESULTS.append(path, [RESULTS.row_of(cell, "drop", error="ValueError: two\nlines, and a comma")])
     with path.open("a") as file:
         file.write("logistic,cut o")  # an interrupted run
-    rows = read(path)
+    rows = RESULTS.read(path)
     assert [row["method"] for row in rows] == ["auto", "drop"]
-    assert cell_of(rows[0]) == cell
+    assert RESULTS.cell_of(rows[0]) == cell
     assert rows[0]["loss"] == 0.1 + 0.2
     assert np.isnan(rows[0]["diff_se"])
     assert rows[1]["error"] == "ValueError: two lines, and a comma"
-    append(path, [row_of(cell, "drop", loss=1.0)])
-    assert [row["error"] for row in latest(read(path)).values()] == ["", ""]
+    RESULTS.append(path, [RESULTS.row_of(cell, "drop", loss=1.0)])
+    assert [row["error"] for row in RESULTS.latest(RESULTS.read(path)).values()] == ["", ""]
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="has other columns"):
-        read(path)
+        RESULTS.read(path)
 
 
 QUICK = ["everything", "perfect", "trusted rows only"]
@@ -261,14 +261,14 @@ QUICK = ["everything", "perfect", "trusted rows only"]
 def test_a_second_run_does_no_work(tmp_path):
     path = tmp_path / "results.csv"
     wanted = [a_cell(), a_cell("clean", 0.0), a_cell(seed=1)]
-    jobs = plan(wanted, QUICK, read(path))
+    jobs = plan(wanted, QUICK, RESULTS.read(path))
     assert jobs == [(cell, QUICK) for cell in wanted]
-    assert len(list(run(jobs[:2], path))) == 2
-    assert plan(wanted, QUICK, read(path)) == [(wanted[2], QUICK)]
-    list(run(jobs[2:], path))
-    assert plan(wanted, QUICK, read(path)) == []
-    assert plan(wanted[:1], [*QUICK, "drop"], read(path)) == [(wanted[0], ["drop"])]
-    rows = latest(read(path))
+    assert len(list(run(jobs[:2], run_cell, RESULTS, path))) == 2
+    assert plan(wanted, QUICK, RESULTS.read(path)) == [(wanted[2], QUICK)]
+    list(run(jobs[2:], run_cell, RESULTS, path))
+    assert plan(wanted, QUICK, RESULTS.read(path)) == []
+    assert plan(wanted[:1], [*QUICK, "drop"], RESULTS.read(path)) == [(wanted[0], ["drop"])]
+    rows = RESULTS.latest(RESULTS.read(path))
     assert len(rows) == 9
     assert rows[wanted[0], "everything"]["diff_se"] == 0.0
     assert rows[wanted[0], "perfect"]["diff_se"] > 0.0
@@ -287,8 +287,8 @@ def test_a_failure_is_recorded_and_tried_again(monkeypatch, tmp_path):
 
     path, wanted = tmp_path / "results.csv", [a_cell(), a_cell(table="no such table")]
     monkeypatch.setitem(METHODS, "drop", fail)
-    list(run(plan(wanted, [*QUICK, "drop"], []), path))
-    rows = read(path)
+    list(run(plan(wanted, [*QUICK, "drop"], []), run_cell, RESULTS, path))
+    rows = RESULTS.read(path)
     failed = {(row["table"], row["method"]): row["error"] for row in rows if row["error"]}
     assert failed.pop((SMALL, "drop")) == "RuntimeError: no luck"
     assert {key: "is unknown" in text for key, text in failed.items()} == {
@@ -345,7 +345,7 @@ def tidy():
                 "n_trusted": n_trusted,
                 "seconds": 1.0,
             }
-            yield row_of(cell, {"trusted_only": "trusted rows only"}.get(method, method), **values)
+            yield RESULTS.row_of(cell, {"trusted_only": "trusted rows only"}.get(method, method), **values)
 
     strong = {"everything": 1.0, "perfect": 0.5}
     yield from rows(a_cell(), **strong, auto=0.6, drop=1.04, prototype=0.7, hindsight=0.55)
@@ -354,8 +354,8 @@ def tidy():
     yield from rows(a_cell("clean", 0.0), everything=0.5, perfect=0.5, auto=0.5, drop=0.54)
     yield from rows(a_cell("clean", 0.0, trusted=0.05), n_trusted=50, everything=0.5, perfect=0.5, auto=0.6, drop=0.5)
     yield from rows(a_cell("shifted", 0.0), everything=0.5, perfect=0.5, auto=0.4, drop=0.55)
-    yield row_of(a_cell(seed=4), "auto", error="ValueError: no")
-    yield row_of(a_cell(seed=3), "auto", loss=1.0)  # without the two ends
+    yield RESULTS.row_of(a_cell(seed=4), "auto", error="ValueError: no")
+    yield RESULTS.row_of(a_cell(seed=3), "auto", loss=1.0)  # without the two ends
 
 
 def test_summary():
@@ -391,7 +391,7 @@ def test_summary():
 
 
 def test_rows_of_different_runs_have_no_paired_error():
-    rows = [row | {"auto_se": np.nan} for row in tidy() if cell_of(row) == a_cell()]
+    rows = [row | {"auto_se": np.nan} for row in tidy() if RESULTS.cell_of(row) == a_cell()]
     assert summarise(rows).against["prototype"]["all"] == 1.0  # 0.1 better, over 0.05 root 2
     rows = [row | {"diff_se": 0.1} for row in rows]
     assert summarise(rows).against["prototype"]["all"] == 0.5

@@ -188,7 +188,7 @@ def test_naming_a_signal_or_a_strategy_restricts_the_candidates(table):
     base, bayes = LogisticRegression(), GaussianNB()
     assert {c.signal for c in candidates("influence", "auto", None, base, base)} == {"influence"}
     assert {c.strategy for c in candidates("auto", "drop", None, base, base)} == {"drop"}
-    assert max(c.n_iter for c in candidates("auto", "auto", None, base, base)) == 2
+    assert max(c.n_iter for c in candidates("auto", "auto", None, base, base)) == 3
     assert max(c.n_iter for c in candidates("auto", "auto", 1, base, base)) == 1
     assert "influence" not in {c.signal for c in candidates("auto", "auto", None, bayes, bayes)}
     clf = RDIAClassifier(signal="influence", strategy="drop").fit(table.X, table.y, **table.val)

@@ -39,6 +39,7 @@ __all__ = [
     "read_sparse_npz",
     "split_by_position",
     "split_first",
+    "split_last",
     "split_random",
     "split_test",
 ]
@@ -203,6 +204,12 @@ def split_first(tables: Sequence[Table], *, n_block: int) -> tuple[Table, Table,
     """One table: the first `n_block` rows train and validate, the others test."""
     ((X, y),) = tables
     return split_by_position([(X[:n_block], y[:n_block]), (X[n_block:], y[n_block:])])
+
+
+def split_last(tables: Sequence[Table], *, n_block: int) -> tuple[Table, Table, Table]:
+    """Two tables, of training and of test rows: the last `n_block` of the training rows are cut by position."""
+    (X, y), test = tables
+    return split_by_position([(X[-n_block:], y[-n_block:]), test])
 
 
 def split_random(tables: Sequence[Table], *, n_block: int) -> tuple[Table, Table, Table]:

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler, scale
 
 from skrdia.datasets import flip_labels
+from skrdia.reproduce._results import Schema
 from skrdia.reproduce._tables import Codes, Table, draw
 from skrdia.views._base import Array
 
@@ -25,6 +26,7 @@ __all__ = [
     "CLEAN",
     "NOISES",
     "NO_TRUSTED_NOISES",
+    "RESULTS",
     "SHIFTED",
     "Cell",
     "Positions",
@@ -70,6 +72,13 @@ class Cell:
     trusted: float
     base: str = "logistic"
     max_rows: int = 1600
+
+
+RESULTS = Schema(
+    Cell,
+    counts=("n", "K", "n_trusted"),
+    numbers=("loss", "loss_se", "diff_se", "auto_se", "accuracy", "auroc", "average_precision", "seconds"),
+)
 
 
 class Positions(NamedTuple):

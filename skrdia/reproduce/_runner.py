@@ -1,29 +1,25 @@
-"""Measure cells, in parallel and resumably. A method that fails costs its own figure only."""
+"""Measure the cells of `autorepair`. A method that fails costs its own figure only."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
-import joblib
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from skrdia.reproduce._cells import Cell, split
+from skrdia.reproduce._cells import RESULTS, Cell, split
+from skrdia.reproduce._jobs import Job, message, remaining
 from skrdia.reproduce._losses import mean_and_error, row_losses
 from skrdia.reproduce._methods import METHODS, NO_TRUSTED_METHODS, SLOW, Outcome, Problem, problem
-from skrdia.reproduce._results import Row, append, latest, row_of
+from skrdia.reproduce._results import Row
 from skrdia.reproduce._tables import load_table
 from skrdia.views._base import Array
 
-__all__ = ["Job", "plan", "run", "run_cell"]
-
-Job = tuple[Cell, list[str]]
+__all__ = ["plan", "run_cell"]
 
 
 def plan(cells: Iterable[Cell], methods: Sequence[str], rows: Iterable[Row], slow_seeds: int = 1) -> list[Job]:
@@ -45,38 +41,8 @@ def plan(cells: Iterable[Cell], methods: Sequence[str], rows: Iterable[Row], slo
     jobs : list of tuple
         Every cell with its missing methods, without the cells that have none.
     """
-    done = {key for key, row in latest(rows).items() if not row["error"]}
-    jobs = []
-    for cell in cells:
-        wanted = [name for name in methods if name not in SLOW or cell.seed < slow_seeds]
-        missing = [name for name in wanted if (cell, name) not in done]
-        if missing:
-            jobs.append((cell, missing))
-    return jobs
-
-
-def run(jobs: Sequence[Job], path: Path, n_jobs: int = 1) -> Iterator[list[Row]]:
-    """Measure the jobs, append the rows of every finished cell to the file, and yield them.
-
-    Parameters
-    ----------
-    jobs : sequence of tuple
-        Cells and methods, from `plan`.
-    path : Path
-        The results file.
-    n_jobs : int, default=1
-        Cells in parallel; each uses one thread.
-
-    Yields
-    ------
-    rows : list of dict
-        The rows of a cell.
-    """
-    since_1_4 = tuple(int(part) for part in joblib.__version__.split(".")[:2]) >= (1, 4)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered" if since_1_4 else "generator")
-    for rows in parallel(delayed(run_cell)(*job) for job in jobs):
-        append(path, rows)
-        yield rows
+    wanted = [(cell, [name for name in methods if name not in SLOW or cell.seed < slow_seeds]) for cell in cells]
+    return remaining(wanted, RESULTS, rows)
 
 
 def run_cell(cell: Cell, methods: Sequence[str]) -> list[Row]:
@@ -101,13 +67,13 @@ def run_cell(cell: Cell, methods: Sequence[str]) -> list[Row]:
             task = problem(cell, split(cell, load_table(cell.table, cell.max_rows)))
             reference = row_losses(table["everything"](task).proba, task.data.y_test)
         except Exception as error:  # recorded, and reported at the end
-            return [row_of(cell, name, error=_message(error)) for name in methods]
+            return [RESULTS.row_of(cell, name, error=message(error)) for name in methods]
         rows, losses = [], {}
         for name in methods:
             try:
                 row, losses[name] = _measure(cell, name, task, reference)
             except Exception as error:
-                row = row_of(cell, name, error=_message(error))
+                row = RESULTS.row_of(cell, name, error=message(error))
             rows.append(row)
     if "auto" in losses:
         for row in rows:
@@ -125,7 +91,7 @@ def _measure(cell: Cell, name: str, task: Problem, reference: Array) -> tuple[Ro
     loss, loss_se = mean_and_error(losses)
     if not np.isfinite(loss):
         raise ValueError(f"the loss is {loss}")
-    row = row_of(
+    row = RESULTS.row_of(
         cell,
         name,
         n=len(data.y) + len(data.y_val) + len(data.y_test),
@@ -150,7 +116,3 @@ def _found(outcome: Outcome, task: Problem) -> dict[str, Any]:
         "auroc": float(roc_auc_score(wrong, outcome.scores)),
         "average_precision": float(average_precision_score(wrong, outcome.scores)),
     }
-
-
-def _message(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skrdia.reproduce._cells import CLEAN, SHIFTED, Cell
+from skrdia.reproduce._cells import CLEAN, RESULTS, SHIFTED, Cell
 from skrdia.reproduce._methods import METHODS
-from skrdia.reproduce._results import Row, latest
+from skrdia.reproduce._results import Row
 from skrdia.reproduce._tables import EASY
 
 __all__ = ["Summary", "summarise"]
@@ -125,7 +125,7 @@ _KEYS: dict[str, Callable[[Cell], str]] = {
 
 def _groups(rows: Iterable[Row]) -> dict[Cell, Group]:
     groups: dict[Cell, Group] = {}
-    for (cell, method), row in latest(rows).items():
+    for (cell, method), row in RESULTS.latest(rows).items():
         if not row["error"]:
             groups.setdefault(cell, {})[method] = row
     return {cell: group for cell, group in groups.items() if set(ENDS) <= set(group)}

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skrdia.reproduce._cells import Cell
+from skrdia.reproduce._cells import RESULTS, Cell
 from skrdia.reproduce._cost import Cost
-from skrdia.reproduce._results import Row, cell_of, latest
+from skrdia.reproduce._results import Row
 from skrdia.reproduce._summary import ENDS, MANY_TRUSTED, Figures, Summary, noise_name, summarise
 from skrdia.reproduce._tables import EASY
 
-__all__ = ["TextTable", "cost_table", "failures", "tables"]
+__all__ = ["TextTable", "cost_table", "failures", "markdown", "percent", "tables"]
 
 
 class TextTable(NamedTuple):
@@ -24,6 +24,19 @@ class TextTable(NamedTuple):
     rows: list[list[str]]
     caption: str = ""
     words: tuple[str, ...] = ("method", "message", "in")
+
+
+def markdown(table: TextTable) -> str:
+    """Return a table as Markdown, below its title."""
+    rule = [":--" if i == 0 or name in table.words else "--:" for i, name in enumerate(table.columns)]
+    text = [f"| {' | '.join(cells)} |" for cells in (table.columns, rule, *table.rows)]
+    caption = ["", table.caption] if table.caption else []
+    return "\n".join([f"## {table.title}", "", *text, *caption, ""])
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a signed percentage, "-" for none."""
+    return "-" if value is None or np.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f} %"
 
 
 def tables(rows: Iterable[Row]) -> list[TextTable]:
@@ -39,7 +52,7 @@ def tables(rows: Iterable[Row]) -> list[TextTable]:
     tables : list of TextTable
         Those that have any rows.
     """
-    rows = list(latest(rows).values())
+    rows = list(RESULTS.latest(rows).values())
     found = []
     for base, trusted in sorted({(row["base"], row["trusted"] > 0) for row in rows}, reverse=True):
         part = summarise(row for row in rows if (row["base"], row["trusted"] > 0) == (base, trusted))
@@ -50,7 +63,7 @@ def tables(rows: Iterable[Row]) -> list[TextTable]:
 
 def failures(rows: Iterable[Row]) -> TextTable:
     """Return what failed last time it was tried, with the message."""
-    failed = [row for row in latest(rows).values() if row["error"]]
+    failed = [row for row in RESULTS.latest(rows).values() if row["error"]]
     return TextTable(
         "Failures", ["cell", "method", "message"], [[_name(row), row["method"], row["error"]] for row in failed]
     )
@@ -72,7 +85,7 @@ def _all(summary: Summary, setting: str) -> list[TextTable]:
         _lines(
             summary.shifted,
             f"Shifted training rows, right labels ({setting})",
-            {"mean gain": lambda figure: _percent(figure["gain"]), "cells": "cells"},
+            {"mean gain": lambda figure: percent(figure["gain"]), "cells": "cells"},
         ),
         _lines(
             summary.against,
@@ -108,8 +121,8 @@ def _by(summary: Summary, key: str, setting: str) -> TextTable:
 
 def _weak(summary: Summary, setting: str) -> TextTable:
     columns: dict[str, str | Callable[[dict[str, Any]], str]] = {
-        "mean": lambda figure: _percent(figure["mean"]),
-        "worst": lambda figure: _percent(figure["worst"]),
+        "mean": lambda figure: percent(figure["mean"]),
+        "worst": lambda figure: percent(figure["worst"]),
         "in": lambda figure: _cell(figure["where"]),
         "cells": "cells",
     }
@@ -119,11 +132,11 @@ def _weak(summary: Summary, setting: str) -> TextTable:
 def _clean(summary: Summary, setting: str) -> TextTable:
     many = f"{MANY_TRUSTED}+ trusted"
     columns: dict[str, str | Callable[[dict[str, Any]], str]] = {
-        "mean": lambda figure: _percent(figure["mean"]),
-        "worst": lambda figure: _percent(figure["worst"]),
+        "mean": lambda figure: percent(figure["mean"]),
+        "worst": lambda figure: percent(figure["worst"]),
         "cells": "cells",
-        f"mean, {many}": lambda figure: _percent(figure.get("mean_many")),
-        f"worst, {many}": lambda figure: _percent(figure.get("worst_many")),
+        f"mean, {many}": lambda figure: percent(figure.get("mean_many")),
+        f"worst, {many}": lambda figure: percent(figure.get("worst_many")),
         f"cells, {many}": "cells_many",
     }
     return _lines(summary.clean, f"Right labels: loss over that of everything ({setting})", columns)
@@ -155,13 +168,9 @@ def _decimal(value: float | None) -> str:
     return "-" if value is None or np.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None or np.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f} %"
-
-
 def _cell(cell: Cell) -> str:
     return f"{cell.table}, {noise_name(cell)}, C={cell.C:g}, seed {cell.seed}, trusted {cell.trusted:g}"
 
 
 def _name(row: Row) -> str:
-    return _cell(cell_of(row))
+    return _cell(RESULTS.cell_of(row))

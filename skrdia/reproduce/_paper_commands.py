@@ -1,0 +1,127 @@
+"""The commands ``skrdia reproduce table1`` and so on: options in, a report out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from skrdia.datasets import PAPER_DATASETS, STAND_INS
+from skrdia.reproduce import _pictures, _timing
+from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
+from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
+from skrdia.reproduce._paper_methods import METHODS
+from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
+
+__all__ = ["COMMANDS"]
+
+_KNOWN = (*PAPER_DATASETS, *STAND_INS)
+_RESUME = """
+
+    A finished cell is not measured again: a run can be interrupted and continued in the same folder. Data sets that
+    cannot be had are listed as missing, with the file to put where."""
+
+
+def _datasets(known: tuple[str, ...], default: tuple[str, ...]) -> Any:
+    return click.option(
+        "--datasets",
+        type=NAMES,
+        callback=partial(_checked, known, "data set"),
+        help=f"Of {', '.join(known)}; by default {', '.join(default)}.",
+    )
+
+
+def _checked(known: tuple[str, ...], what: str, ctx: Any, param: Any, value: list[str] | None) -> list[str]:
+    try:
+        return check_known(value, known, what)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _noises(ctx: Any, param: Any, value: list[float] | None) -> list[float]:
+    outside = [noise for noise in value or [] if not 0.0 <= noise < 1.0]
+    if outside:
+        raise click.BadParameter(f"{outside[0]:g} is no share of flipped labels; use numbers from 0 to below 1.")
+    return value or []
+
+
+_NOISE = click.option("--noise", type=NUMBERS, callback=_noises, help="Shares of flipped labels, such as 0,0.4.")
+_SEEDS = click.option("--seeds", type=click.IntRange(1), help="Number of runs, the paper's or more by default.")
+_METHODS = click.option(
+    "--methods",
+    type=NAMES,
+    callback=partial(_checked, tuple(METHODS), "method"),
+    help=f"Only these, of {', '.join(METHODS)}.",
+)
+_OUTPUT = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="skrdia-reproduce",
+    show_default=True,
+    help="Folder of the results.",
+)
+_N_JOBS = click.option("--n-jobs", default=1, show_default=True, help="Cells in parallel, of one thread each.")
+
+
+def _command_line() -> str:
+    """What was typed, without the path of the program."""
+    return " ".join(["skrdia", *sys.argv[1:]])
+
+
+def _experiment_command(experiment: Experiment) -> click.Command:
+    def run(
+        datasets: list[str], noise: list[float], seeds: int | None, methods: list[str], output: Path, n_jobs: int
+    ) -> None:
+        report = partial(tables_and_curves, experiment.name, wide_console(), output, datasets, noise, seeds, methods)
+        _complain(lambda: report(n_jobs, _command_line()))
+
+    run.__doc__ = f"{experiment.title}.{_RESUME}"
+    return _with_options(
+        experiment.name, run, _datasets(_KNOWN, experiment.datasets), _NOISE, _SEEDS, _METHODS, _OUTPUT, _N_JOBS
+    )
+
+
+def _figure3(datasets: list[str], noise: list[float], output: Path, n_jobs: int) -> None:
+    """Figure 3: the training images that harm chosen test images most."""
+    _complain(lambda: harmful_images(wide_console(), output, datasets, noise, n_jobs, _command_line()))
+
+
+def _table10(datasets: list[str], output: Path) -> None:
+    """Table 10: seconds to find the harmful rows, on this machine."""
+    _complain(lambda: step_two(wide_console(), output, datasets, _command_line()))
+
+
+def _all(seeds: int | None, output: Path, n_jobs: int) -> None:
+    """Every table and figure, with their own data sets, one after the other."""
+    console, line = wide_console(), _command_line()
+    for name in EXPERIMENTS:
+        _complain(partial(tables_and_curves, name, console, output, (), (), seeds, (), n_jobs, line))
+    _complain(lambda: harmful_images(console, output, (), (), n_jobs, line))
+    _complain(lambda: step_two(console, output, (), line))
+
+
+def _with_options(name: str, function: Callable[..., None], *options: Any) -> click.Command:
+    for option in reversed(options):
+        function = option(function)
+    return click.command(name=name)(function)
+
+
+def _complain(report: Callable[[], None]) -> None:
+    """Run a report; what is wrong with its input becomes a message without a traceback."""
+    try:
+        report()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+_IMAGES = ("mnist", "cifar10")
+COMMANDS: list[click.Command] = [
+    *(_experiment_command(experiment) for experiment in EXPERIMENTS.values()),
+    _with_options("figure3", _figure3, _datasets(_IMAGES, _pictures.DATASETS), _NOISE, _OUTPUT, _N_JOBS),
+    _with_options("table10", _table10, _datasets((*_KNOWN, *_timing.SIZES), _timing.DATASETS), _OUTPUT),
+    _with_options("all", _all, _SEEDS, _OUTPUT, _N_JOBS),
+]
