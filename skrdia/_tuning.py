@@ -47,7 +47,7 @@ __all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors"
 _STRONGER = (0.1, 0.01)
 """Factors on C of detectors that cannot learn wrong labels by heart."""
 
-_WEAKER = 100.0
+_WEAKER = 30.0
 """Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
 
 _BASE = "base estimator"

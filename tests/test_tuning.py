@@ -204,14 +204,14 @@ def test_detectors_differ_in_regularisation():
     assert len(detectors(bayes)) == len(detectors(free)) == 1
     tried = detectors_to_try(pipeline, pipeline)
     assert {factor: model[-1].C for factor, model in tried.items()} == pytest.approx(
-        {1.0: 2.0, 0.1: 0.2, 0.01: 0.02, 100.0: 200.0}
+        {1.0: 2.0, 0.1: 0.2, 0.01: 0.02, 30.0: 60.0}
     )
     assert list(detectors_to_try(free, free)) == [1.0]
     assert len(detectors_to_try(KNeighborsClassifier(), pipeline)) == 4  # no weights, so it cannot learn posteriors
     base = GaussianNB()
     assert detectors_to_try(base, pipeline)["base estimator"] is base
     named = {c.detector for c in candidates("auto", "auto", None, base, pipeline)}
-    assert named == {1.0, 0.1, 0.01, 100.0, "base estimator"}
+    assert named == {1.0, 0.1, 0.01, 30.0, "base estimator"}
     assert {c.detector for c in candidates("auto", "auto", None, free, free)} == {1.0}
 
 

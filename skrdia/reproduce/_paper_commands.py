@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,8 +14,8 @@ import click
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
 from skrdia.reproduce import _pictures, _timing
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
+from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
-from skrdia.reproduce._paper_methods import METHODS
 from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
 
 __all__ = ["COMMANDS"]
@@ -35,6 +36,12 @@ def _datasets(known: tuple[str, ...], default: tuple[str, ...]) -> Any:
     )
 
 
+def _methods(known: tuple[str, ...]) -> Any:
+    return click.option(
+        "--methods", type=NAMES, callback=partial(_checked, known, "method"), help=f"Only these, of {', '.join(known)}."
+    )
+
+
 def _checked(known: tuple[str, ...], what: str, ctx: Any, param: Any, value: list[str] | None) -> list[str]:
     try:
         return check_known(value, known, what)
@@ -46,17 +53,11 @@ def _noises(ctx: Any, param: Any, value: list[float] | None) -> list[float]:
     outside = [noise for noise in value or [] if not 0.0 <= noise < 1.0]
     if outside:
         raise click.BadParameter(f"{outside[0]:g} is no share of flipped labels; use numbers from 0 to below 1.")
-    return value or []
+    return list(dict.fromkeys(value or []))
 
 
 _NOISE = click.option("--noise", type=NUMBERS, callback=_noises, help="Shares of flipped labels, such as 0,0.4.")
 _SEEDS = click.option("--seeds", type=click.IntRange(1), help="Number of runs, the paper's or more by default.")
-_METHODS = click.option(
-    "--methods",
-    type=NAMES,
-    callback=partial(_checked, tuple(METHODS), "method"),
-    help=f"Only these, of {', '.join(METHODS)}.",
-)
 _OUTPUT = click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -69,7 +70,7 @@ _N_JOBS = click.option("--n-jobs", default=1, show_default=True, help="Cells in 
 
 def _command_line() -> str:
     """What was typed, without the path of the program."""
-    return " ".join(["skrdia", *sys.argv[1:]])
+    return shlex.join(["skrdia", *sys.argv[1:]])
 
 
 def _experiment_command(experiment: Experiment) -> click.Command:
@@ -80,9 +81,9 @@ def _experiment_command(experiment: Experiment) -> click.Command:
         _complain(lambda: report(n_jobs, _command_line()))
 
     run.__doc__ = f"{experiment.title}.{_RESUME}"
-    return _with_options(
-        experiment.name, run, _datasets(_KNOWN, experiment.datasets), _NOISE, _SEEDS, _METHODS, _OUTPUT, _N_JOBS
-    )
+    methods = tuple(dict.fromkeys(name for names in experiment.methods.values() for name in names))
+    own = (_datasets(_KNOWN, experiment.datasets), _NOISE, _SEEDS, _methods(methods))
+    return _with_options(experiment.name, run, *own, _OUTPUT, _N_JOBS)
 
 
 def _figure3(datasets: list[str], noise: list[float], output: Path, n_jobs: int) -> None:
@@ -98,6 +99,7 @@ def _table10(datasets: list[str], output: Path) -> None:
 def _all(seeds: int | None, output: Path, n_jobs: int) -> None:
     """Every table and figure, with their own data sets, one after the other."""
     console, line = wide_console(), _command_line()
+    _complain(new_figure)  # fails now rather than after the tables
     for name in EXPERIMENTS:
         _complain(partial(tables_and_curves, name, console, output, (), (), seeds, (), n_jobs, line))
     _complain(lambda: harmful_images(console, output, (), (), n_jobs, line))
@@ -111,10 +113,10 @@ def _with_options(name: str, function: Callable[..., None], *options: Any) -> cl
 
 
 def _complain(report: Callable[[], None]) -> None:
-    """Run a report; what is wrong with its input becomes a message without a traceback."""
+    """Run a report; what is wrong with its input, or a missing extra, becomes a message without a traceback."""
     try:
         report()
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 

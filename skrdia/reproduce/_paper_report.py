@@ -19,6 +19,7 @@ from skrdia import __version__
 from skrdia.datasets import fetch_paper_dataset
 from skrdia.reproduce import _curves, _pictures, _timing
 from skrdia.reproduce._console import print_table, run_jobs
+from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, jobs
 from skrdia.reproduce._jobs import Job, remaining
 from skrdia.reproduce._paper_cells import RESULTS
@@ -43,6 +44,8 @@ def tables_and_curves(
 ) -> None:
     """Measure an experiment of `EXPERIMENTS`, print and write its tables and, for a figure, its curves."""
     experiment = EXPERIMENTS[name]
+    if name.startswith("figure"):
+        new_figure()  # fails now rather than after the measurement
     datasets = datasets or experiment.datasets
     wanted = jobs(experiment, datasets, noises or experiment.noises, seeds or experiment.seeds, methods)
     missing, departures = _survey(console, datasets)
@@ -60,6 +63,7 @@ def harmful_images(
     console: Console, folder: Path, datasets: Sequence[str], noises: Sequence[float], n_jobs: int, command: str
 ) -> None:
     """Find the images of Figure 3, print and write what they are, and draw them."""
+    new_figure()  # fails now rather than after the search
     datasets = datasets or _pictures.DATASETS
     wanted = _pictures.jobs(datasets, noises or _pictures.NOISES)
     missing, departures = _survey(console, datasets)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from skrdia._influence import influence_matrix
 from skrdia._validation import one_hot
 from skrdia.datasets import fetch_paper_dataset
+from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._jobs import Job, message
 from skrdia.reproduce._paper_cells import PaperCell, load
 from skrdia.reproduce._paper_methods import Task
@@ -152,12 +153,10 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     path : Path
         The image file to write.
     """
-    from matplotlib.figure import Figure
-
     pictures: dict[Picture, list[Row]] = {}
     for row in rows:
         pictures.setdefault(RESULTS.cell_of(row), []).append(row)
-    figure = Figure(figsize=(6.4, 1.75 * len(pictures)), layout="constrained")
+    figure = new_figure(6.4, 1.75 * len(pictures))
     axes = figure.subplots(len(pictures), 1 + len(RANKS), squeeze=False)
     for line, (picture, harmful) in zip(axes, pictures.items(), strict=True):
         bunch = fetch_paper_dataset(picture.dataset)
