@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pooch
 import pytest
 import sklearn
 from hypothesis import settings
@@ -14,6 +18,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.preprocessing import scale
 
 from skrdia.datasets import flip_labels, load_breast_cancer_scale
+from skrdia.datasets._paper_tasks import TASKS
 
 settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
 settings.load_profile("deterministic")
@@ -79,3 +84,37 @@ def table3():
 def routing():
     with sklearn.config_context(enable_metadata_routing=True):
         yield
+
+
+@pytest.fixture
+def retrieved(monkeypatch):
+    """The calls of pooch.retrieve, which writes no file and reaches no network."""
+    calls = []
+
+    def refuse(**options):
+        calls.append(options)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(pooch, "retrieve", refuse)
+    return calls
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, retrieved):
+    """The folder of SKRDIA_DATA, empty, next to an empty cache folder."""
+    monkeypatch.setenv("SKRDIA_DATA", str(tmp_path / "own"))
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "sklearn"))
+    (tmp_path / "own").mkdir()
+    return tmp_path / "own"
+
+
+def expect(monkeypatch, name, source=0, **changes):
+    """Let one source of a data set have other shapes or another split, and be its only one."""
+    monkeypatch.setitem(TASKS, name, replace(TASKS[name], sources=(replace(TASKS[name].sources[source], **changes),)))
+
+
+def write_rows(path, n_rows, labels=(-1, 1), first=1):
+    """Write LIBSVM rows whose value in the first column is the number of the row, from `first` on."""
+    opener = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
+    with opener(path, "wt") as file:
+        file.writelines(f"{labels[row % 2]} 1:{row} 3:0.5\n" for row in range(first, first + n_rows))

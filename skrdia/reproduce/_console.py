@@ -40,17 +40,17 @@ NAMES, NUMBERS = CommaSeparated(str), CommaSeparated(float)
 
 
 def check_known(names: list[str] | None, known: Sequence[str], what: str) -> list[str]:
-    """Return the names, none for None; raise ValueError for one that is unknown."""
+    """Return the names, each once, none for None; raise ValueError for one that is unknown."""
     unknown = [name for name in names or [] if name not in known]
     if unknown:
         raise ValueError(f"{what} {unknown[0]!r} is unknown here; use some of {', '.join(known)}.")
-    return names or []
+    return list(dict.fromkeys(names or []))
 
 
 def wide_console() -> Console:
-    """A console that does not squeeze tables into 80 columns where the output is a file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    """A console that prints brackets as they are, and whose tables are not squeezed into 80 columns in a file."""
+    console = Console(markup=False)
+    return console if console.is_terminal else Console(markup=False, width=160)
 
 
 def print_table(console: Console, text: TextTable) -> None:

@@ -20,9 +20,7 @@ from skrdia._rows import stack, take
 from skrdia.datasets import fetch_paper_dataset, flip_labels
 from skrdia.reproduce._results import Schema
 
-__all__ = ["RESULTS", "SPLITS", "Data", "PaperCell", "load"]
-
-SPLITS = ("paper", "random")
+__all__ = ["RESULTS", "Data", "PaperCell", "load"]
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from time import perf_counter
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skrdia.datasets import fetch_paper_dataset
 from skrdia.reproduce._jobs import message
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell, load
 from skrdia.reproduce._paper_methods import METHODS, Task, log_loss
 from skrdia.reproduce._results import Row
 
-__all__ = ["missing", "run_cell"]
-
-
-def missing(datasets: list[str]) -> dict[str, str]:
-    """Name the data sets that cannot be had, with what to do about each."""
-    found = {}
-    for name in datasets:
-        try:
-            fetch_paper_dataset(name)
-        except FileNotFoundError as error:
-            found[name] = str(error)
-    return found
+__all__ = ["run_cell"]
 
 
 def run_cell(cell: PaperCell, methods: list[str]) -> list[Row]:
@@ -53,10 +40,9 @@ def run_cell(cell: PaperCell, methods: list[str]) -> list[Row]:
 
 
 def _measure(cell: PaperCell, name: str, task: Task) -> Row:
-    data, start = task.data, perf_counter()
+    data = task.data
     try:
         outcome = METHODS[name](task)
-        seconds = perf_counter() - start
         return RESULTS.row_of(
             cell,
             name,
@@ -68,7 +54,6 @@ def _measure(cell: PaperCell, name: str, task: Task) -> Row:
             validation_loss=log_loss(outcome.model, data.X_val, data.y_val),
             accuracy=float(outcome.model.score(data.X_test, data.y_test)),
             alpha=outcome.alpha,
-            seconds=round(seconds, 3),
         )
     except Exception as error:
         return RESULTS.row_of(cell, name, error=message(error))

@@ -156,10 +156,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     pictures: dict[Picture, list[Row]] = {}
     for row in rows:
         pictures.setdefault(RESULTS.cell_of(row), []).append(row)
+    bunches = {name: fetch_paper_dataset(name) for name in dict.fromkeys(row["dataset"] for row in rows)}
     figure = new_figure(6.4, 1.75 * len(pictures))
     axes = figure.subplots(len(pictures), 1 + len(RANKS), squeeze=False)
     for line, (picture, harmful) in zip(axes, pictures.items(), strict=True):
-        bunch = fetch_paper_dataset(picture.dataset)
+        bunch = bunches[picture.dataset]
         names = bunch.target_names
         noise = f"{picture.noise:.0%} flipped" if picture.noise else "no label flipped"
         title = f"{bunch.title}, {noise}\ntest: {names[picture.label]}"

@@ -27,9 +27,10 @@ class TextTable(NamedTuple):
 
 
 def markdown(table: TextTable) -> str:
-    """Return a table as Markdown, below its title."""
+    """Return a table as Markdown, below its title; a bar in a cell is escaped."""
     rule = [":--" if i == 0 or name in table.words else "--:" for i, name in enumerate(table.columns)]
-    text = [f"| {' | '.join(cells)} |" for cells in (table.columns, rule, *table.rows)]
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in (table.columns, rule, *table.rows)]
+    text = [f"| {' | '.join(cells)} |" for cells in lines]
     caption = ["", table.caption] if table.caption else []
     return "\n".join([f"## {table.title}", "", *text, *caption, ""])
 
