@@ -12,7 +12,7 @@ probability that candidate c so gave to the label of validation row j,
 
 Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
 the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
-likelihood ratio of 20, it takes the place of the average. What is left must beat doing nothing by more than 1.5
+likelihood ratio of 20, it takes the place of the average. What is left must beat doing nothing by more than 1.4
 standard errors and by more than 3 nats in all; else nothing is done.
 
 References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
@@ -58,7 +58,7 @@ _ALPHAS = {"influence": (0.05, 0.2, 0.6)} | dict.fromkeys(SIGNALS.keys() - {"inf
 
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
 _PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
-_MIN_GAIN, _MIN_STANDARD_ERRORS = 3.0, 1.5
+_MIN_GAIN, _MIN_STANDARD_ERRORS = 3.0, 1.4
 _SMALLEST_WEIGHT = 0.01
 _MANY_VALIDATION_ROWS = 100
 """With fewer, influences by a detector that is not strongly regularised say more of these rows than of others."""
