@@ -7,10 +7,10 @@ else. "criteo-size" and "avazu-size" are synthetic stand-ins of the shape of the
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -102,12 +102,11 @@ def _synthetic(n_samples: int, n_features: int, nnz: int) -> Data:
 
 def _peak_gigabytes() -> float:
     """Peak memory of this process so far; nan where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    status = Path("/proc/self/status")
+    if not status.exists():  # not Linux
         return float("nan")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3)
+    kilobytes = int(status.read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0])
+    return round(kilobytes * 1024 / 1e9, 3)
 
 
 def table(rows: Iterable[Row], wanted: Iterable[Job], missing: Mapping[str, str]) -> TextTable:
