@@ -34,6 +34,7 @@ class PaperCell:
     seed: int = 0
 
 
+# n_changed, n_wrong: rows whose given or right label has less than half of its weight in the targets of the final fit.
 RESULTS = Schema(
     PaperCell,
     counts=("n_train", "n_features", "n_changed", "n_wrong"),

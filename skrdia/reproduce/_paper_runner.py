@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from skrdia.reproduce._jobs import message
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell, load
 from skrdia.reproduce._paper_methods import METHODS, Task, log_loss
 from skrdia.reproduce._results import Row
+from skrdia.views._base import Array
 
 __all__ = ["run_cell"]
 
@@ -48,8 +50,8 @@ def _measure(cell: PaperCell, name: str, task: Task) -> Row:
             name,
             n_train=len(data.y),
             n_features=data.X.shape[1],
-            n_changed=int(np.count_nonzero((outcome.labels != task.given).any(axis=1))),
-            n_wrong=int(np.count_nonzero(outcome.labels[np.arange(len(data.y)), data.y_true] < 0.5)),
+            n_changed=_lost(outcome.labels, data.y),
+            n_wrong=_lost(outcome.labels, data.y_true),
             loss=log_loss(outcome.model, data.X_test, data.y_test),
             validation_loss=log_loss(outcome.model, data.X_val, data.y_val),
             accuracy=float(outcome.model.score(data.X_test, data.y_test)),
@@ -57,3 +59,8 @@ def _measure(cell: PaperCell, name: str, task: Task) -> Row:
         )
     except Exception as error:
         return RESULTS.row_of(cell, name, error=message(error))
+
+
+def _lost(labels: Array, y: NDArray[np.int64]) -> int:
+    """Number of rows whose label y has lost more than half of its weight in the targets (n, 2)."""
+    return int(np.count_nonzero(labels[np.arange(len(y)), y] < 0.5))
