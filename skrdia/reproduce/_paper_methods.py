@@ -34,6 +34,7 @@ from skrdia._repair import propose
 from skrdia._rows import stack
 from skrdia._train import fit_targets
 from skrdia._validation import one_hot
+from skrdia.reproduce._losses import row_losses
 from skrdia.reproduce._paper_cells import Data
 from skrdia.strategies import STRATEGIES
 from skrdia.views._base import Array
@@ -116,9 +117,8 @@ class Task:
 
 
 def log_loss(model: Any, X: Any, y: Any) -> float:
-    """Mean log loss in nats; no probability counts as less than the machine epsilon."""
-    proba = model.predict_proba(X)[np.arange(len(y)), y]
-    return float(-np.log(np.maximum(proba, np.finfo(np.float64).eps)).mean())
+    """Mean log loss of a model, in nats."""
+    return float(row_losses(model.predict_proba(X), y).mean())
 
 
 def _random(task: Task) -> Outcome:
