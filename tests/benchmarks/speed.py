@@ -25,19 +25,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
 from skrdia import RDIAClassifier, influence
-from skrdia.datasets import flip_labels
+from skrdia.datasets import flip_labels, make_ctr_like
 
 
 def sparse_table(n: int = 1_000_000, d: int = 1_000_000, nnz: int = 15, n_val: int = 20_000):
     """Binary features whose columns follow a power law, and labels from a sparse logistic model."""
-    rng = np.random.default_rng(0)
-    rows = n + n_val
-    columns = np.minimum(d * rng.random((rows, nnz)) ** 4, d - 1).astype(np.int32)
-    X = sparse.csr_array((np.ones(rows * nnz), columns.ravel(), np.arange(0, rows * nnz + 1, nnz, dtype=np.int32)))
-    X.resize((rows, d))
-    X.sum_duplicates()
-    logits = X @ rng.normal(scale=0.5, size=d)
-    y = (rng.random(rows) < 1.0 / (1.0 + np.exp(-logits))).astype(int)
+    X, y = make_ctr_like(n + n_val, d, nnz, random_state=0)
     return X[:n], y[:n], X[n:], y[n:]
 
 
