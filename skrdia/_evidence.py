@@ -16,7 +16,7 @@ from skrdia._rows import Split, as_indexable, stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, predict_targets
 from skrdia.views import as_view, has_view
-from skrdia.views._base import Array
+from skrdia.views._base import DEFAULTS, Array, Options
 
 __all__ = ["Evidence", "detect", "interleaved_folds", "out_of_fold"]
 
@@ -33,10 +33,14 @@ def detect(
     targets_val: Array,
     hessian: Any,
     random_state: Any,
+    options: Options = DEFAULTS,
+    best_epoch: bool = True,
+    seed: int | None = None,
 ) -> tuple[Any, Solved]:
     """The trained estimator, and what its influences say of every label of every row."""
-    estimator = fit_targets(estimator, X, targets, classes)
-    view = as_view(estimator)
+    judges = (X_val, targets_val) if best_epoch else None
+    estimator = fit_targets(estimator, X, targets, classes, judges=judges, seed=seed)
+    view = as_view(estimator, options)
     if not np.array_equal(view.classes_, classes):
         raise ValueError(
             f"base_estimator has classes {view.classes_.tolist()}, but the training labels y are {classes.tolist()}; "
@@ -54,6 +58,7 @@ def out_of_fold(
     targets_val: Array | None,
     splits: list[Split],
     starts: list[Any],
+    seed: int | None = None,
 ) -> tuple[Array, list[Any]]:
     """Probabilities (n, K) by fits on the other folds of X and all validation rows, and these fits.
 
@@ -65,7 +70,7 @@ def out_of_fold(
         if X_val is not None and targets_val is not None:
             rows, labels = stack(rows, X_val), np.vstack([labels, targets_val])
         start = starts[i] if starts else None
-        fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start))
+        fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start, seed=seed))
         proba[test] = predict_targets(fits[-1], take(X, test), classes)
     return proba, fits
 
@@ -109,6 +114,12 @@ class Evidence:
         ``joblib.Memory.cache``, or the identity.
     splits : list of (train, test)
         For the out-of-fold probabilities; three folds, stratified by label, when empty.
+    options : Options
+        How the view of the first detector is taken.
+    best_epoch : bool
+        Whether the first detector, if it is a net, is the one of the epoch with the lowest loss on the trusted rows.
+    training_seed : int or None
+        For the training of nets.
     """
 
     detectors: list[Any]
@@ -123,6 +134,9 @@ class Evidence:
     seed: int | None = None
     cache: Callable[[Any], Any] = field(default=lambda function: function)
     splits: list[Split] = field(default_factory=list)
+    options: Options = DEFAULTS
+    best_epoch: bool = True
+    training_seed: int | None = None
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
@@ -141,7 +155,8 @@ class Evidence:
         self._need_validation_rows("influence")
         assert self.targets_val is not None
         arguments = (self.classes, self.X_val, self.targets_val, self.hessian, self.seed)
-        return self.cache(detect)(self.detectors[0], self.X, self.targets, *arguments)
+        params = {"options": self.options, "best_epoch": self.best_epoch, "seed": self.training_seed}
+        return self.cache(detect)(self.detectors[0], self.X, self.targets, *arguments, **params)
 
     @property
     def influences(self) -> Array:
@@ -185,7 +200,8 @@ class Evidence:
     def _trusted_fit(self) -> Any:
         self._need_validation_rows("trusted")
         assert self.targets_val is not None
-        return fit_targets(self.detectors[0], self.X_val, self.targets_val, self.classes, is_draft=True)
+        model, seed = self.detectors[0], self.training_seed
+        return fit_targets(model, self.X_val, self.targets_val, self.classes, is_draft=True, seed=seed)
 
     def _posterior(self, proba: Array, starts: list[Any]) -> Array:
         """Posterior by the probabilities of a model that was itself trained on the posterior by `proba`."""
@@ -198,7 +214,7 @@ class Evidence:
         return posterior
 
     def _out_of_fold(self, detector: Any, targets: Array, starts: list[Any] | None = None) -> tuple[Array, list[Any]]:
-        arguments = (self.classes, self.X_val, self.targets_val, self.splits, starts or [])
+        arguments = (self.classes, self.X_val, self.targets_val, self.splits, starts or [], self.training_seed)
         return self.cache(out_of_fold)(detector, self.X, targets, *arguments)
 
     def _need_validation_rows(self, signal: str) -> None:

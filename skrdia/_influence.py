@@ -42,10 +42,10 @@ from sklearn.utils.validation import check_consistent_length
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.curvature import Curvature
 from skrdia.solvers import _DIRECT_MAX, SOLVERS, Solution
-from skrdia.views import Linearization, View, as_view
+from skrdia.views import Linearization, Options, View, as_view, soften
 from skrdia.views._base import Array
 
-__all__ = ["Influence", "influence", "influence_matrix"]
+__all__ = ["Influence", "check_rows", "influence", "influence_matrix", "mean_loss", "softening_of"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,9 @@ def influence(
     sample_weight: ArrayLike | None = None,
     hessian: str | Callable[..., Solution] = "newton-cg",
     random_state: Any = None,
+    parameters: str | None = None,
+    softening: float | None = None,
+    damping: float | None = None,
     std: bool = False,
 ) -> Influence:
     """Influence of every training row, and of every label it could have, on the mean validation loss.
@@ -139,6 +142,14 @@ def influence(
         How the inverse Hessian is applied, see `skrdia.solvers`.
     random_state : int, RandomState instance or None, default=None
         For "lissa".
+    parameters : str, default=None
+        For a net, the parameters whose influence is meant: "last", those of its last layer, also when None; "all"; or a
+        pattern of their names, such as "layers.2.*".
+    softening : float, default=None
+        Factor on the logits before gradients and curvature are taken, see `RDIAClassifier`. None is 0.2 for nets and 1
+        for other models.
+    damping : float, default=None
+        Added to the diagonal of the mean Hessian. None is a thousandth of the trace for nets and 0 for other models.
     std : bool, default=False
         Whether to compute the standard error of every influence as well: how far it would vary with other validation
         rows from the same source, the fitted estimator being given; nan if there is but one. It takes as many linear
@@ -183,9 +194,9 @@ def influence(
     >>> bool(result.values[3] > 2 * result.standard_error[3])
     True
     """
-    view = as_view(estimator)
-    codes, targets = _check_rows(view, X, y, sample_weight, "y")
-    _, targets_val = _check_rows(view, X_val, y_val, None, "y_val")
+    view = as_view(estimator, Options(parameters, softening, damping))
+    codes, targets = check_rows(view, X, y, sample_weight, "y")
+    _, targets_val = check_rows(view, X_val, y_val, None, "y_val")
     args = view, X, targets, X_val, targets_val, hessian, random_state
     solved = solve_influence(*args, n_trained=len(codes))
     given = one_hot(codes, len(view.classes_))
@@ -211,6 +222,9 @@ def influence_matrix(
     sample_weight: ArrayLike | None = None,
     hessian: str | Callable[..., Solution] = "newton-cg",
     random_state: Any = None,
+    parameters: str | None = None,
+    softening: float | None = None,
+    damping: float | None = None,
 ) -> Array:
     """Influence of every training row on the loss of every validation row.
 
@@ -234,6 +248,14 @@ def influence_matrix(
         How the inverse Hessian is applied, see `skrdia.solvers`. "direct" factorises once for all validation rows.
     random_state : int, RandomState instance or None, default=None
         For "lissa".
+    parameters : str, default=None
+        For a net, the parameters whose influence is meant: "last", those of its last layer, also when None; "all"; or a
+        pattern of their names, such as "layers.2.*".
+    softening : float, default=None
+        Factor on the logits before gradients and curvature are taken, see `RDIAClassifier`. None is 0.2 for nets and 1
+        for other models.
+    damping : float, default=None
+        Added to the diagonal of the mean Hessian. None is a thousandth of the trace for nets and 0 for other models.
 
     Returns
     -------
@@ -254,11 +276,11 @@ def influence_matrix(
     >>> influence_matrix(model, X, y, X_val=[[-1.5], [1.5], [0.5]], y_val=[0, 1, 1]).shape
     (3, 4)
     """
-    view = as_view(estimator)
-    codes, targets = _check_rows(view, X, y, sample_weight, "y")
-    _, targets_val = _check_rows(view, X_val, y_val, None, "y_val")
+    view = as_view(estimator, Options(parameters, softening, damping))
+    codes, targets = check_rows(view, X, y, sample_weight, "y")
+    _, targets_val = check_rows(view, X_val, y_val, None, "y_val")
     train, H, gradient = _linearized_training(view, X, targets, len(codes))
-    val = _linearize(view, X_val, "X_val")
+    val = soften(_linearize(view, X_val, "X_val"), softening_of(view))
     matrix = np.empty((len(targets_val), len(codes)))
     for block in _blocks(len(targets_val), H.shape[0]):
         rows = np.arange(block.start, block.stop)
@@ -312,15 +334,17 @@ def solve_influence(
     n_trained: int = 0,
 ) -> Solved:
     """Step II for targets (n, K) and validation targets (n_val, K); `n_trained` rows were fitted, 0: all entries."""
-    val = _linearize(view, X_val, "X_val")
-    train, H, gradient = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
+    judges = _linearize(view, X_val, "X_val")
+    val = soften(judges, softening_of(view))
+    rows = _linearize(view, X, "X")
+    train, H, gradient = _training(view, rows, targets, n_trained or int(np.count_nonzero(targets)))
     solution, diagnostics = _solve(H, -val.vjp(targets_val / targets_val.sum()), gradient, hessian, random_state)
     by_label = train.jvp(solution)
     return Solved(
         by_label=by_label,
-        log_proba=train.log_proba,
+        log_proba=rows.log_proba,
         loss_gradient=by_label * view.class_weight(targets) / H.total,
-        validation_loss=_mean_loss(val, targets_val),
+        validation_loss=mean_loss(judges, targets_val),
         diagnostics=diagnostics,
     )
 
@@ -342,7 +366,7 @@ def influence_standard_error(
     The arguments are those of `solve_influence`. `given` (n, K) are the labels whose influence is meant, by default the
     targets; a row of zeros there has nan. So has every row where a single validation row has positive weight.
     """
-    val = _linearize(view, X_val, "X_val")
+    val = soften(_linearize(view, X_val, "X_val"), softening_of(view))
     train, H, _ = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
     given = targets if given is None else given
     total = given.sum(axis=1, keepdims=True)
@@ -377,19 +401,29 @@ def _gradient_deviations(at: Linearization, targets: Array, rows: NDArray[np.int
 
 def validation_loss(estimator: Any, X_val: Any, targets_val: Array) -> float:
     """Mean validation cross-entropy of a fitted estimator, in nats."""
-    return _mean_loss(_linearize(as_view(estimator), X_val, "X_val"), targets_val)
+    return mean_loss(_linearize(as_view(estimator), X_val, "X_val"), targets_val)
 
 
-def _mean_loss(at: Linearization, targets: Array) -> float:
+def mean_loss(at: Linearization, targets: Array) -> float:
     return -float((targets * at.log_proba).sum() / targets.sum())
 
 
 def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
     """The training rows, the curvature of the mean objective, and its gradient (zero at the optimum)."""
-    train = _linearize(view, X, "X")
+    return _training(view, _linearize(view, X, "X"), targets, n_trained)
+
+
+def _training(
+    view: View, rows: Linearization, targets: Array, n_trained: int
+) -> tuple[Linearization, Curvature, Array]:
     weighted = targets * view.class_weight(targets)
-    H = Curvature(train, weighted.sum(axis=1), view.penalty(n_trained))
-    return train, H, (view.penalty_gradient(n_trained) - train.vjp(weighted)) / H.total
+    train = soften(rows, softening_of(view))
+    H = Curvature(train, weighted.sum(axis=1), view.penalty(n_trained), getattr(view, "damping", 0.0))
+    return train, H, (view.penalty_gradient(n_trained) - rows.vjp(weighted)) / H.total
+
+
+def softening_of(view: View) -> float:
+    return getattr(view, "softening", 1.0)
 
 
 def _solve(
@@ -402,7 +436,7 @@ def _solve(
         "hessian": hessian,
         **info,
         "n_products": H.n_products,
-        "damping": 0.0,
+        "damping": H.damping,
         "smallest_curvature": H.smallest,
         "largest_curvature": H.largest,
         "gradient_norm": float(np.abs(gradient).max(initial=0.0)),
@@ -425,7 +459,7 @@ _FAR_FROM_OPTIMUM = 0.1
 
 def _warn(diagnostics: dict[str, Any]) -> None:
     _warn_unless_converged(diagnostics["hessian"], diagnostics)
-    if diagnostics["scaled_gradient_norm"] > _FAR_FROM_OPTIMUM:
+    if diagnostics["damping"] == 0.0 and diagnostics["scaled_gradient_norm"] > _FAR_FROM_OPTIMUM:
         warnings.warn(
             "The base estimator is far from its optimum (scaled gradient norm "
             f"{diagnostics['scaled_gradient_norm']:.2g}, reliable below {_FAR_FROM_OPTIMUM}), which makes influences "
@@ -453,7 +487,7 @@ def _linearize(view: View, X: Any, name: str) -> Linearization:
         raise type(error)(f"{name}: {error}") from error
 
 
-def _check_rows(
+def check_rows(
     view: View, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, name: str
 ) -> tuple[NDArray[np.intp], Array]:
     """Label codes (n,) and targets (n, K)."""

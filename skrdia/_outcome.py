@@ -16,25 +16,41 @@ from sklearn.utils.validation import check_memory
 from skrdia._evidence import Evidence
 from skrdia._repair import Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
+from skrdia._train import is_net
 from skrdia._tuning import Choice, Problem, candidates, choose, detectors, detectors_to_try, propose_all
+from skrdia._tuning_nets import choose_net
 from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
 from skrdia.strategies import STRATEGIES
-from skrdia.views import has_view
+from skrdia.views import Options, has_view
 from skrdia.views._base import Array
 
-__all__ = ["Outcome", "by_choice", "by_threshold", "candidate_targets", "signal_name", "without_judges"]
+__all__ = [
+    "Outcome",
+    "by_choice",
+    "by_threshold",
+    "candidate_targets",
+    "options_of",
+    "signal_name",
+    "training_seed",
+    "without_judges",
+]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there."""
+    """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
+
+    A net is then fine-tuned on the validation rows for `n_epochs`, from `start` instead of the final fit if not None.
+    """
 
     repaired: Repaired
     likeliest: Array
     harmful: NDArray[np.bool_]
     scores: Array
     chosen: tuple[Any, Any, float, int]
+    n_epochs: int = 0
+    start: Any = None
 
 
 def signal_name(clf: Any) -> Any:
@@ -83,9 +99,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     """The validation rows choose."""
     train = rows.folds[0].train
     problem = _problem(clf, base, finder, rows, rng)
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
-    cached = check_memory(clf.memory).cache(choose, ignore=["n_jobs", "report"])
-    choice: Choice = cached(problem, tried, clf.n_jobs, _report(clf))
+    choice, n_epochs, start = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
     labels, likeliest = rows.given.copy(), rows.given.copy()
@@ -99,7 +113,18 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
         harmful,
         scores,
         (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter)),
+        n_epochs,
+        start,
     )
+
+
+def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice, int, Any]:
+    """The choice, and the epochs and the start of fine-tuning."""
+    cache = check_memory(clf.memory).cache
+    if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
+        return cache(choose_net, ignore=["n_jobs", "report"])(problem, clf.n_jobs, _report(clf))
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
+    return cache(choose, ignore=["n_jobs", "report"])(problem, tried, clf.n_jobs, _report(clf)), 0, None
 
 
 def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:
@@ -126,7 +151,21 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
         clf.refit_on == "all",
         clf.hessian,
         rng.randint(2**31 - 1) if clf.random_state is not None else 0,
+        options_of(clf),
+        clf.best_epoch,
     )
+
+
+def options_of(clf: Any) -> Options:
+    """How views of nets are taken."""
+    return Options(clf.parameters, clf.softening, clf.damping)
+
+
+def training_seed(clf: Any) -> int | None:
+    """Of nets; None for torch's own generator."""
+    if isinstance(clf.random_state, np.random.RandomState):
+        return int(clf.random_state.get_state()[1][0])  # type: ignore[index]
+    return None if clf.random_state is None else int(clf.random_state)
 
 
 def _rounds(
@@ -149,6 +188,9 @@ def _rounds(
             seed,
             cache,
             rows.splits if fold.X_val is None else [],
+            options_of(clf),
+            clf.best_epoch,
+            training_seed(clf),
         )
 
     return repair(

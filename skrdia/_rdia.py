@@ -14,11 +14,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrdia._influence import influence_standard_error, validation_loss
-from skrdia._outcome import Outcome, by_choice, by_threshold, signal_name, without_judges
+from skrdia._outcome import (
+    Outcome,
+    by_choice,
+    by_threshold,
+    options_of,
+    signal_name,
+    training_seed,
+    without_judges,
+)
+from skrdia._progress import listening
 from skrdia._repair import predicted_gain
 from skrdia._rows import Rows, split_rows, stack, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skrdia._train import fit_targets
+from skrdia._train import fine_tune, fit_targets
 from skrdia.signals import SIGNALS
 from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
@@ -49,8 +58,9 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     base_estimator : classifier, default=None
         The classifier to train; ``LogisticRegression()`` when None. `LogisticRegression`, `LogisticRegressionCV`,
-        ``SGDClassifier(loss="log_loss")``, a `Pipeline` that ends in one of them, a `FrozenEstimator` around one of
-        them, or any estimator with a method ``__skrdia_view__()``.
+        ``SGDClassifier(loss="log_loss")``, `MLPClassifier`, skorch's `NeuralNetClassifier` with a cross-entropy, a
+        `Pipeline` that ends in one of them, a `FrozenEstimator` around one of them, or any estimator with a method
+        ``__skrdia_view__()``.
     alpha : "auto" or float, default="auto"
         Rows whose signal exceeds `alpha` are harmful. "auto" tries candidates (signal, threshold, strategy, rounds, and
         strength of the detector's regularisation), judges each by cross-validation over the validation rows, and
@@ -58,9 +68,9 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         nothing. A number is in the unit of the signal, which is then "influence": nats of validation loss per row,
         times the number of rows, so that deleting a row with influence phi lowers the validation loss by about
         ``phi / n_samples``.
-    hessian : {"newton-cg", "direct", "lissa", "identity"} or callable, default="newton-cg"
+    hessian : {"newton-cg", "direct", "lissa", "ekfac", "identity"} or callable, default="newton-cg"
         How the inverse Hessian is applied, see `skrdia.solvers`: by conjugate gradients that never form it, by a dense
-        factorisation, by stochastic recursion, or not at all.
+        factorisation, by stochastic recursion, by a Kronecker factorisation of the layers of a net, or not at all.
     influence_estimator : classifier, default=None
         The model of steps I and II, the base estimator when None. With one of the types above here, `base_estimator`
         can be any classifier with `fit` and `predict_proba`, with or without sample weights.
@@ -85,6 +95,21 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         on the rows of the other fold.
     refit_on : {"all", "train"}, default="all"
         Rows of the final fit: the repaired training rows and the validation rows, or, as in the paper, only the former.
+    refit_params : dict, default=None
+        Parameters set on the base estimator for the final fit, such as ``{"lr": 1e-4, "max_epochs": 5}``. With
+        ``"warm_start": True`` that fit begins at the first one, as in the paper for nets. None is the base estimator as
+        it is, from scratch.
+    parameters : str, default=None
+        For a net, the parameters whose influence is meant: "last", those of its last layer, also when None; "all"; or a
+        pattern of their names, such as "layers.2.*".
+    softening : float, default=None
+        Factor on the logits of the fitted model before gradients and curvature are taken. Below one it shows wrong
+        labels that a net has learned by heart, where its gradient vanishes. None is 0.2 for nets, 1 for other models.
+    damping : float, default=None
+        Added to the diagonal of the mean Hessian. None is a thousandth of its trace for nets, 0 for other models.
+    best_epoch : bool, default=True
+        For a net of skorch: whether the first fit keeps the epoch with the lowest loss on the validation rows, instead
+        of the last one. It then trains on all other rows, whatever its `train_split`.
     compute_std : bool, default=False
         Whether to compute `influence_std_`, for about one more linear solve per validation row.
     memory : str or object with the joblib.Memory interface, default=None
@@ -94,10 +119,11 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Folds in parallel, of `cv` or of ``alpha="auto"``. None means 1 unless in a `joblib.parallel_backend` context,
         -1 all processors.
     random_state : int, RandomState instance or None, default=None
-        For the hold-out, for ``hessian="lissa"``, for random strategies, and with ``alpha="auto"`` for the share of the
-        rows that the folds train on where there are more than 4,000.
+        For the hold-out, for ``hessian="lissa"``, for random strategies, for the training of nets of skorch, and with
+        ``alpha="auto"`` for the share of the rows that the folds train on where there are more than 4,000.
     verbose : int, default=0
-        If positive, print a line per round, or per fold of ``alpha="auto"``.
+        If positive, print a line per round, or per fold of ``alpha="auto"``; for nets per epoch, and every few seconds
+        of a pass over the rows.
 
     Attributes
     ----------
@@ -139,11 +165,12 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         where no model trained on just the new targets was judged by the validation rows), `diagnostics`, and
         `termination_condition`. With ``alpha="auto"`` per candidate: `signal`, `strategy`, `alpha`, `n_iter`,
         `detector`, its cross-validated `loss` and standard error `loss_se` in nats, its `gain` over doing nothing and
-        the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average.
+        the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average;
+        for nets also `fine_tuning_epochs`.
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
-        With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "do nothing was best: ..." or
-        "do nothing: ...", with the figures.
+        With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "the best recipe ...: ...", "do
+        nothing was best: ..." or "do nothing: ...", with the figures.
     diagnostics_ : dict
         Of the first round (the worst of its folds): `hessian`, `iterations`, `residual`, `converged` (of the linear
         solve), `n_products` with the Hessian, `damping` (added to its diagonal), `smallest_curvature` and
@@ -196,6 +223,11 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "cv": ["cv_object"],
         "refit_on": [StrOptions({"all", "train"})],
+        "refit_params": [dict, None],
+        "parameters": [str, None],
+        "softening": [Interval(Real, 0.0, None, closed="neither"), None],
+        "damping": [Interval(Real, 0.0, None, closed="left"), None],
+        "best_epoch": ["boolean"],
         "compute_std": ["boolean"],
         "memory": [str, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
@@ -216,6 +248,11 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         validation_fraction: float = 0.3,
         cv: Any = None,
         refit_on: str = "all",
+        refit_params: dict[str, Any] | None = None,
+        parameters: str | None = None,
+        softening: float | None = None,
+        damping: float | None = None,
+        best_epoch: bool = True,
         compute_std: bool = False,
         memory: Any = None,
         n_jobs: int | None = None,
@@ -232,6 +269,11 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.cv = cv
         self.refit_on = refit_on
+        self.refit_params = refit_params
+        self.parameters = parameters
+        self.softening = softening
+        self.damping = damping
+        self.best_epoch = best_epoch
         self.compute_std = compute_std
         self.memory = memory
         self.n_jobs = n_jobs
@@ -297,13 +339,14 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             random_state=rng,
         )
         finder = self._finder(base)
-        if self.alpha != "auto":
-            outcome = by_threshold(self, finder, rows, rng)
-        elif self.cv is None:
-            outcome = by_choice(self, base, finder, rows, rng)
-        else:
-            outcome = without_judges(self, finder, rows, rng)
-        self._store(base, rows, outcome)
+        with listening(print if self.verbose else None):
+            if self.alpha != "auto":
+                outcome = by_threshold(self, finder, rows, rng)
+            elif self.cv is None:
+                outcome = by_choice(self, base, finder, rows, rng)
+            else:
+                outcome = without_judges(self, finder, rows, rng)
+            self._store(base, rows, outcome)
         validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
 
@@ -342,14 +385,17 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _store(self, base: Any, rows: Rows, outcome: Outcome) -> None:
         repaired = outcome.repaired
-        labels, first, history = repaired.labels, repaired.first, repaired.history
+        labels, first, history, seed = repaired.labels, repaired.first, repaired.history, training_seed(self)
         targets = labels * rows.weight[:, None]
         if self.refit_on == "train":
             targets[rows.validation_mask] = 0.0
         X, fit_on = rows.X, targets
         if self.refit_on == "all" and rows.outside is not None:
             X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
-        estimator = fit_targets(base, X, fit_on, rows.classes)
+        first_fit = first.estimators[0]
+        if len(first.estimators) > 1 or self.influence_estimator is not None or first_fit is None:
+            first_fit = fit_targets(base, rows.X, rows.given * rows.weight[:, None], rows.classes, seed=seed)
+        estimator = self._refit(base, X, fit_on, rows, outcome, first_fit)
         if self.refit_on == "train" and len(rows.folds) == 1 and first.diagnostics and self.alpha != "auto":
             fold = rows.folds[0]
             if self.influence_estimator is None and fold.targets_val is not None:
@@ -360,9 +406,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         relabeled[changed] = rows.classes[outcome.likeliest[changed].argmax(axis=1)]
 
         self.estimator_ = estimator
-        self.base_estimator_ = first.estimators[0]
-        if len(first.estimators) > 1 or self.influence_estimator is not None or self.base_estimator_ is None:
-            self.base_estimator_ = fit_targets(base, rows.X, rows.given * rows.weight[:, None], rows.classes)
+        self.base_estimator_ = first_fit
         self.classes_ = rows.classes
         self.harmful_mask_ = outcome.harmful & ~rows.validation_mask
         self.relabeled_y_ = relabeled
@@ -379,6 +423,21 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.termination_condition_ = repaired.termination_condition
         self.diagnostics_ = first.diagnostics
 
+    def _refit(self, base: Any, X: Any, targets: Array, rows: Rows, outcome: Outcome, first: Any) -> Any:
+        """Step IV."""
+        seed, estimator = training_seed(self), outcome.start
+        if estimator is None:
+            params = self.refit_params or {}
+            is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
+            model = clone(base).set_params(**params) if params else base
+            estimator = fit_targets(model, X, targets, rows.classes, warm=first if is_warm else None, seed=seed)
+        if outcome.n_epochs > 0:
+            judges = rows.folds[0]
+            assert judges.targets_val is not None
+            args = (judges.X_val, judges.targets_val, rows.classes, outcome.n_epochs)
+            estimator = fine_tune(estimator, *args, seed=seed)
+        return estimator
+
     def _standard_errors(self, rows: Rows, first: Any) -> Array:
         """Of `influences_`; folds of `cv` count as independent, since each has its own validation rows."""
         squares, count = np.zeros(len(rows.y)), np.zeros(len(rows.y))
@@ -387,7 +446,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 continue
             given = rows.given[fold.train]
             error = influence_standard_error(
-                as_view(estimator),
+                as_view(estimator, options_of(self)),
                 take(rows.X, fold.train),
                 given * rows.weight[fold.train][:, None],
                 fold.X_val,

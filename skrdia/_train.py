@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Callable
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
@@ -13,24 +16,40 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import take
-from skrdia.views import draft
+from skrdia.views import draft, epochs, trainer
 from skrdia.views._base import Array
 
-__all__ = ["fit_targets", "predict_targets", "safe_log", "takes_weights"]
+__all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "takes_weights"]
 
 
 def fit_targets(
-    estimator: Any, X: Any, targets: Array, classes: NDArray[Any], *, is_draft: bool = False, start: Any = None
+    estimator: Any,
+    X: Any,
+    targets: Array,
+    classes: NDArray[Any],
+    *,
+    is_draft: bool = False,
+    start: Any = None,
+    warm: Any = None,
+    judges: tuple[Any, Array] | None = None,
+    seed: int | None = None,
 ) -> Any:
     """Fit a clone on targets (n, K): a row for every positive entry, with that entry as its weight.
 
     The loss is linear in the targets, so this is the fit on soft targets. Rows of zeros are left out. Without weights
     other than one, none are passed on. A draft is a fit of which only the held-out loss matters: on rows that were
     checked before, cheap where the solver can be, silent on convergence, and begun at `start`, a fit of the same model.
+    `warm` is an earlier fit whose parameters a warm start goes on from.
+
+    A net of skorch takes soft targets as they are; of the epochs it keeps the one with the lowest loss on `judges`,
+    validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
+    train = trainer(last_step(estimator)[1])
+    if train is not None:
+        return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm)
     rows, labels = np.nonzero(targets)
     weight = targets[rows, labels]
-    estimator = clone(estimator)
+    estimator = clone(estimator) if warm is None else copy.deepcopy(warm).set_params(**estimator.get_params(deep=False))
     params = {} if np.all(weight == 1.0) else _weight_params(estimator, weight)
     X, y = take(X, rows), classes[labels]
     if not is_draft:
@@ -40,6 +59,53 @@ def fit_targets(
     with config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return estimator.fit(X, y, **params)
+
+
+def _fit_last_step(
+    estimator: Any, X: Any, targets: Array, classes: NDArray[Any], train: Any, judges: Any, warm: Any
+) -> Any:
+    """Fit the transformers of a possibly nested pipeline on the likeliest labels, and its last step on the targets."""
+    if not hasattr(estimator, "steps"):
+        return train(estimator, X, targets, classes, judges=judges, start=warm)
+    fitted, rows = clone(estimator), np.flatnonzero(targets.any(axis=1))
+    name, last = fitted.steps[-1]
+    if len(fitted.steps) > 1:
+        head = fitted[:-1]
+        X, targets = head.fit_transform(take(X, rows), classes[targets[rows].argmax(axis=1)]), targets[rows]
+        judges = judges and (head.transform(judges[0]), judges[1])
+    warm = warm and warm.steps[-1][1]
+    fitted.steps[-1] = (name, _fit_last_step(last, X, targets, classes, train, judges, warm))
+    return fitted
+
+
+def fine_tune(
+    estimator: Any,
+    X: Any,
+    targets: Array,
+    classes: NDArray[Any],
+    n_epochs: int,
+    *,
+    on_epoch: Callable[[Any], object] = bool,
+    seed: int | None = None,
+) -> Any:
+    """A copy of a fitted net, or of a pipeline that ends in one, trained for some epochs more, on these rows alone.
+
+    `on_epoch` is called with the copy after every epoch.
+    """
+    if not hasattr(estimator, "steps"):
+        train_on = epochs(estimator)
+        return train_on(estimator, X, targets, classes, n_epochs, on_epoch=on_epoch, seed=seed)
+    fitted = copy.copy(estimator)
+    name, last = estimator.steps[-1]
+
+    def on_epoch_of_last(net: Any) -> None:
+        fitted.steps = [*estimator.steps[:-1], (name, net)]
+        on_epoch(fitted)
+
+    X = estimator[:-1].transform(X) if len(estimator.steps) > 1 else X
+    net = fine_tune(last, X, targets, classes, n_epochs, on_epoch=on_epoch_of_last, seed=seed)
+    fitted.steps = [*estimator.steps[:-1], (name, net)]
+    return fitted
 
 
 def predict_targets(estimator: Any, X: Any, classes: NDArray[Any]) -> Array:
@@ -55,15 +121,23 @@ def safe_log(proba: Array) -> Array:
     return np.log(np.maximum(proba, np.finfo(np.float64).eps))
 
 
+def is_net(estimator: Any) -> bool:
+    """Whether the estimator, or the last step of a pipeline, is a net that can be fine-tuned."""
+    return epochs(last_step(estimator)[1]) is not None
+
+
 def takes_weights(estimator: Any) -> bool:
     """Whether `fit_targets` can pass on weights, and so train on soft targets."""
-    accepted = signature(_last_step(estimator)[1].fit).parameters
-    return "sample_weight" in accepted or any(
-        parameter.kind == Parameter.VAR_KEYWORD for parameter in accepted.values()
+    last = last_step(estimator)[1]
+    accepted = signature(last.fit).parameters
+    return (
+        trainer(last) is not None
+        or "sample_weight" in accepted
+        or any(parameter.kind == Parameter.VAR_KEYWORD for parameter in accepted.values())
     )
 
 
-def _last_step(estimator: Any) -> tuple[list[str], Any]:
+def last_step(estimator: Any) -> tuple[list[str], Any]:
     """The last step of a possibly nested pipeline, and the names of the steps that lead to it."""
     path = []
     while hasattr(estimator, "steps"):
@@ -74,7 +148,7 @@ def _last_step(estimator: Any) -> tuple[list[str], Any]:
 
 def _weight_params(estimator: Any, weight: Array) -> dict[str, Array]:
     """The `fit` parameter that carries sample weights to the last step of a possibly nested pipeline."""
-    path, last = _last_step(estimator)
+    path, last = last_step(estimator)
     if not takes_weights(last):
         raise ValueError(
             f"base_estimator={last!r} takes no sample_weight in fit, which these sample weights or targets need. Use "

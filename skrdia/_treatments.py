@@ -31,7 +31,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from skrdia._evidence import interleaved_folds
 from skrdia._rdia import RDIAClassifier
 from skrdia._rows import take
-from skrdia._train import _last_step, fit_targets, predict_targets, safe_log
+from skrdia._train import fit_targets, last_step, predict_targets, safe_log
 from skrdia._validation import encode, one_hot
 from skrdia.views._base import Array
 
@@ -172,7 +172,7 @@ def _cleanlab_pruned(task: Task) -> Any:
 def own(task: Task, classifier: Any) -> Any:
     """A classifier of the caller's; `trusted` goes to the last step of a pipeline, or to whatever requests it."""
     classifier, table = clone(classifier), task.table
-    path, last = _last_step(classifier)
+    path, last = last_step(classifier)
     is_routed = get_config()["enable_metadata_routing"]
     if "trusted" in signature(last.fit).parameters:
         prefix = "__".join([*path, ""]) if not is_routed else ""

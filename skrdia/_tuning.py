@@ -40,7 +40,7 @@ from skrdia._train import fit_targets, predict_targets, safe_log, takes_weights
 from skrdia.signals import SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
-from skrdia.views._base import Array
+from skrdia.views._base import DEFAULTS, Array, Options
 
 __all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors", "detectors_to_try", "propose_all"]
 
@@ -167,6 +167,8 @@ class Problem:
     refit_on_all: bool
     hessian: Any
     seed: int
+    options: Options = DEFAULTS
+    best_epoch: bool = True
 
     @property
     def n_val(self) -> int:
@@ -259,6 +261,8 @@ def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidenc
         problem.targets_val,
         problem.hessian,
         problem.seed,
+        options=problem.options,
+        best_epoch=problem.best_epoch,
     )
 
 
@@ -281,10 +285,7 @@ def choose(
     problem: Problem, tried: list[Candidate], n_jobs: int | None = None, report: Callable[[str], object] = str
 ) -> Choice:
     """Choose among doing nothing, the trusted rows only, and the candidates."""
-    if problem.n_val < _MIN_VALIDATION_ROWS:
-        condition = (
-            f"do nothing: {problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
-        )
+    if (condition := too_few_rows(problem)) is not None:
         return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition)
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
     rng = np.random.RandomState(problem.seed)
@@ -319,6 +320,13 @@ def choose(
     return _decide(problem, names, weights, losses, average, changed)
 
 
+def too_few_rows(problem: Problem) -> str | None:
+    """Why nothing can be chosen, where that is so."""
+    if problem.n_val >= _MIN_VALIDATION_ROWS:
+        return None
+    return f"do nothing: {problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
+
+
 def _examine(
     problem: Problem, tried: list[Candidate], X_test: Any
 ) -> tuple[dict[Candidate, Array], dict[Candidate, Array]]:
@@ -345,7 +353,7 @@ def _train_and_ask(problem: Problem, labels: Array, X_test: Any, start: Any) -> 
     X, targets = problem.X, labels * problem.weight[:, None]
     if problem.refit_on_all:
         X, targets = stack(X, problem.X_val), np.vstack([targets, problem.targets_val])
-    fitted = fit_targets(problem.base, X, targets, problem.classes, is_draft=True, start=start)
+    fitted = fit_targets(problem.base, X, targets, problem.classes, is_draft=True, start=start, seed=problem.seed)
     return predict_targets(fitted, X_test, problem.classes), fitted
 
 

@@ -350,7 +350,7 @@ def test_influences_are_reliable_below_the_threshold_of_the_warning(table):
         ({"X_val": np.full((150, 10), np.nan)}, "X_val: Input X contains NaN"),
         (
             {"hessian": "exact"},
-            r"hessian='exact' is unknown; use one of \['direct', 'identity', 'lissa', 'newton-cg'\]",
+            r"hessian='exact' is unknown; use one of \['direct', 'ekfac', 'identity', 'lissa', 'newton-cg'\]",
         ),
         ({"sample_weight": -np.ones(300)}, "sample_weight has a negative value"),
         ({"sample_weight": np.zeros(300)}, "sample_weight is zero for every row"),

@@ -1,5 +1,29 @@
 """Fitted classifiers as differentiable functions of their parameters."""
 
-from skrdia.views._base import Linearization, View, as_view, check_supported, draft, has_view, regularised
+from skrdia.views._base import (
+    Linearization,
+    Options,
+    View,
+    as_view,
+    check_supported,
+    draft,
+    epochs,
+    has_view,
+    regularised,
+    soften,
+    trainer,
+)
 
-__all__ = ["Linearization", "View", "as_view", "check_supported", "draft", "has_view", "regularised"]
+__all__ = [
+    "Linearization",
+    "Options",
+    "View",
+    "as_view",
+    "check_supported",
+    "draft",
+    "epochs",
+    "has_view",
+    "regularised",
+    "soften",
+    "trainer",
+]

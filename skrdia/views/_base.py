@@ -12,15 +12,94 @@ again in every product of a solver.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
-__all__ = ["Linearization", "View", "as_view", "check_supported", "draft", "has_view", "regularised"]
+__all__ = [
+    "Layer",
+    "Linearization",
+    "Options",
+    "View",
+    "as_view",
+    "check_supported",
+    "draft",
+    "epochs",
+    "has_view",
+    "regularised",
+    "soften",
+    "trainer",
+]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a view is taken of an estimator; None leaves it to the type of the estimator.
+
+    Parameters
+    ----------
+    parameters : str or None
+        Which parameters of a net are free: "last" (those of its last layer, the default), "all", or a pattern of their
+        names such as "layers.2.*".
+    softening : float or None
+        Factor on the logits before gradients and curvature are taken: 0.2 for nets, else 1.
+    damping : float or None
+        Added to the diagonal of the mean curvature: for nets by the rule of `skrdia.curvature`, else 0.
+    """
+
+    parameters: str | None = None
+    softening: float | None = None
+    damping: float | None = None
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where the (d + 1, o) matrix of a layer with d inputs, bias last, is among the free parameters.
+
+    Parameters
+    ----------
+    start : int
+        Where its parameters begin in theta.
+    is_transposed : bool
+        Whether they are an (o, d) array of weights and then the biases, as in torch.
+    shape : tuple of int
+        (d + 1, o), or (d, o) without a bias.
+    n_inputs : int
+        d.
+    """
+
+    start: int
+    is_transposed: bool
+    shape: tuple[int, int]
+    n_inputs: int
+
+    @property
+    def place(self) -> slice:
+        """Its parameters in theta."""
+        return slice(self.start, self.start + self.shape[0] * self.shape[1])
+
+    def as_matrix(self, v: Array) -> Array:
+        """The matrix, of the layer's parameters."""
+        if not self.is_transposed:
+            return v.reshape(self.shape)
+        n_weights = self.n_inputs * self.shape[1]
+        weights = v[:n_weights].reshape(self.shape[1], self.n_inputs).T
+        return np.vstack([weights, v[n_weights:].reshape(-1, self.shape[1])])
+
+    def as_vector(self, matrix: Array) -> Array:
+        """The layer's parameters, of the matrix."""
+        if not self.is_transposed:
+            return matrix.ravel()
+        return np.concatenate([matrix[: self.n_inputs].T.ravel(), matrix[self.n_inputs :].ravel()])
 
 
 class Linearization(Protocol):
@@ -28,7 +107,10 @@ class Linearization(Protocol):
 
     Optional capabilities, looked up by name: `hvp(w, v)`, the exact Hessian product of the loss weighted by w (n,)
     where it is not the Gauss-Newton product ``vjp(w * exp(log_proba) * jvp(v))``, or cheaper than it;
-    `hessian_diagonal(w)` (p,); `hessian(w)` (p, p); `rows(index)`, the same for some of the rows.
+    `hessian_diagonal(w)` (p,); `hessian(w)` (p, p); `rows(index)`, the same for some of the rows; `layers(R)`,
+    which yields, block by block of rows, each `Layer` with its inputs (B, T, d + 1) and the errors (B, T, o) propagated
+    back to its outputs, see `skrdia._kronecker`; `precision`, the machine epsilon of the
+    products where it is not that of float64.
     """
 
     log_proba: Array
@@ -43,7 +125,11 @@ class Linearization(Protocol):
 
 @runtime_checkable
 class View(Protocol):
-    """What skrdia needs to know of a fitted classifier with p parameters and K classes."""
+    """What skrdia needs to know of a fitted classifier with p parameters and K classes.
+
+    Two optional attributes: `softening`, the factor on the logits (1 where it is missing), and `damping`, added to the
+    diagonal of the mean curvature (0 where it is missing, None for the rule of `skrdia.curvature`).
+    """
 
     theta: Array
     """The free parameters, (p,)."""
@@ -70,6 +156,8 @@ _VIEWS = {
     "sklearn.linear_model._logistic.LogisticRegression": "skrdia.views._logistic:LogisticRegressionFactory",
     "sklearn.linear_model._logistic.LogisticRegressionCV": "skrdia.views._logistic:LogisticRegressionFactory",
     "sklearn.linear_model._stochastic_gradient.SGDClassifier": "skrdia.views._logistic:SGDFactory",
+    "sklearn.neural_network._multilayer_perceptron.MLPClassifier": "skrdia.views._mlp:MLPFactory",
+    "skorch.classifier.NeuralNetClassifier": "skrdia.views._torch:SkorchFactory",
     "sklearn.pipeline.Pipeline": "skrdia.views._pipeline:PipelineFactory",
     "sklearn.frozen._frozen.FrozenEstimator": "skrdia.views._pipeline:FrozenFactory",
 }
@@ -83,7 +171,7 @@ class Factory(Protocol):
         """Raise TypeError when an estimator with these parameters, fitted or not, can have no view."""
 
     @staticmethod
-    def view(estimator: Any) -> View:
+    def view(estimator: Any, options: Options) -> View:
         """Return the view of a fitted estimator."""
 
     @staticmethod
@@ -95,6 +183,53 @@ class Factory(Protocol):
         """Make the next `fit` cheap, where the solver can: stop early, and begin at a fitted estimator unless None."""
 
 
+def soften(at: Linearization, factor: float) -> Linearization:
+    """Return the linearisation of log softmax(factor * log p), where wrong labels learned by heart still show.
+
+    A net that has memorised a wrong label gives it a probability near one, so that its gradient there vanishes. With
+    the logits multiplied by a factor below one it does not.
+
+    Parameters
+    ----------
+    at : Linearization
+        Of log p, (n, K).
+    factor : float
+        Between 0 and 1; 1 returns `at` itself.
+
+    Returns
+    -------
+    Linearization
+    """
+    return at if factor == 1.0 else Softened(at, factor)
+
+
+class Softened:
+    """With q = softmax(c log p): d log q_k = c (d log p_k - sum_j q_j d log p_j), and its adjoint."""
+
+    def __init__(self, at: Linearization, factor: float) -> None:
+        self._at = at
+        self._factor = factor
+        self.log_proba = log_softmax(factor * at.log_proba, axis=1)
+        self._proba = np.exp(self.log_proba)
+        self.precision = getattr(at, "precision", np.finfo(np.float64).eps)
+        if hasattr(at, "rows"):
+            self.rows = lambda index: Softened(at.rows(index), factor)
+        if hasattr(at, "layers"):
+            self.layers = lambda R: at.layers(self._pull(R))
+        if hasattr(at, "gauss_newton"):
+            self.gauss_newton = lambda w, v: at.gauss_newton(w, v, factor)
+
+    def jvp(self, v: Array) -> Array:
+        d = self._at.jvp(v)
+        return self._factor * (d - (self._proba * d).sum(axis=1, keepdims=True))
+
+    def vjp(self, R: Array) -> Array:
+        return self._at.vjp(self._pull(R))
+
+    def _pull(self, R: Array) -> Array:
+        return self._factor * (R - self._proba * R.sum(axis=1, keepdims=True))
+
+
 def _factory(estimator: Any) -> Factory:
     for cls in type(estimator).__mro__:
         target = _VIEWS.get(f"{cls.__module__}.{cls.__qualname__}")
@@ -104,10 +239,11 @@ def _factory(estimator: Any) -> Factory:
     known = ", ".join(path.rpartition(".")[2] for path in _VIEWS)
     raise TypeError(
         f"base_estimator={estimator!r} is not supported: influence needs a model whose log-probabilities can be "
-        f"differentiated. Supported: {known} (SGDClassifier with loss='log_loss'; Pipeline and FrozenEstimator around "
-        "one of the others), and any estimator with a method __skrdia_view__() that returns a skrdia.views.View. To "
-        "repair labels for another classifier, name one of these as influence_estimator, for example "
-        "influence_estimator=LogisticRegression(C=0.1): it finds the rows, and the base estimator is retrained."
+        f"differentiated. Supported: {known} (SGDClassifier with loss='log_loss'; NeuralNetClassifier of skorch; "
+        "Pipeline and FrozenEstimator around one of the others), and any estimator with a method __skrdia_view__() "
+        "that returns a skrdia.views.View. To repair labels for another classifier, name one of these as "
+        "influence_estimator, for example influence_estimator=LogisticRegression(C=0.1): it finds the rows, and the "
+        "base estimator is retrained."
     )
 
 
@@ -172,13 +308,51 @@ def check_supported(estimator: Any) -> None:
         _factory(estimator).check(estimator)
 
 
-def as_view(estimator: Any) -> View:
+def trainer(estimator: Any) -> Any:
+    """Return the function that trains this type of estimator on soft targets.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Not a pipeline.
+
+    Returns
+    -------
+    callable or None
+        None where `fit` with sample weights does it.
+    """
+    return _capability(estimator, "fit_targets")
+
+
+def epochs(estimator: Any) -> Any:
+    """Return the function that trains a fitted net of this type for some epochs more.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Not a pipeline.
+
+    Returns
+    -------
+    callable or None
+        None where the type has no epochs.
+    """
+    return _capability(estimator, "train_on")
+
+
+def _capability(estimator: Any, name: str) -> Any:
+    return getattr(_factory(estimator), name, None) if _registered(estimator) else None
+
+
+def as_view(estimator: Any, options: Options = DEFAULTS) -> View:
     """Return the `View` of a fitted estimator.
 
     Parameters
     ----------
     estimator : classifier
         A fitted estimator of a supported type, or one with a method ``__skrdia_view__()``.
+    options : Options, default=Options()
+        How the view is taken.
 
     Returns
     -------
@@ -188,9 +362,25 @@ def as_view(estimator: Any) -> View:
     ------
     TypeError
         If the type of the estimator is not supported; the message lists the types that are.
+    ValueError
+        If an option does not suit the estimator.
     """
     if hasattr(estimator, "__skrdia_view__"):
-        return estimator.__skrdia_view__()
-    factory = _factory(estimator)
-    factory.check(estimator)
-    return factory.view(estimator)
+        view = estimator.__skrdia_view__()
+        if options.parameters is not None:
+            refuse_parameters(estimator, options.parameters)
+    else:
+        factory = _factory(estimator)
+        factory.check(estimator)
+        view = factory.view(estimator, options)
+    for name in ("softening", "damping"):
+        if getattr(options, name) is not None:
+            setattr(view, name, getattr(options, name))
+    return view
+
+
+def refuse_parameters(estimator: Any, parameters: str) -> None:
+    """Raise ValueError: the estimator has no layers to choose from."""
+    raise ValueError(
+        f"parameters={parameters!r} chooses layers of a net, and {type(estimator).__name__} has none. Leave it out."
+    )

@@ -30,7 +30,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrdia.views._base import Array, View
+from skrdia.views._base import Array, Layer, Options, View, refuse_parameters
 
 __all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory"]
 
@@ -101,15 +101,14 @@ def _columns(A: Array) -> Array:
 class LogisticLinearization:
     """A logistic model linearised on the rows X, a float array or CSR matrix (n, d)."""
 
-    def __init__(self, view: LogisticView, X: Any, mu: Array | None = None) -> None:
+    def __init__(self, view: LogisticView, X: Any, known: tuple[Array, Array] | None = None) -> None:
         self._view = view
         self._X: Any = X
         self._is_sparse = sparse.issparse(X)
-        if mu is None:
+        if known is None:
             z = self._logits(view.full_theta)
-            self.log_proba = view.link.log_proba(z)
-            mu = view.link.mean(z)
-        self._mu = mu
+            known = (view.link.log_proba(z), view.link.mean(z))
+        self.log_proba, self._mu = known
 
     def jvp(self, v: Array) -> Array:
         dz = self._logits(self._view.scatter(v))
@@ -146,8 +145,16 @@ class LogisticLinearization:
         kept = np.flatnonzero(free[np.append(used, -1)])
         return H.reshape((d + 1) * width, -1)[np.ix_(kept, kept)]
 
+    def layers(self, R: Array) -> Iterator[tuple[Layer, Array, Array]]:
+        layer = self._view.layer()
+        for rows in _row_blocks(*self._X.shape):
+            mu = self._mu[rows]
+            delta = self._view.link.drop(R[rows]) - R[rows].sum(axis=1, keepdims=True) * mu
+            a = with_one(self._X[rows]) if layer.shape[0] > layer.n_inputs else self._X[rows]
+            yield layer, a[:, None, :], delta[:, None, :]
+
     def rows(self, index: Any) -> LogisticLinearization:
-        return LogisticLinearization(self._view, self._X[index], self._mu[index])
+        return LogisticLinearization(self._view, self._X[index], (self.log_proba[index], self._mu[index]))
 
     def _logits(self, full: Array) -> Array:
         """X W + b for the (d + 1, K') array of W above b."""
@@ -189,13 +196,16 @@ class LogisticView:
     link : _Sigmoid or _Softmax
     l2, l1 : array of shape (d + 1, K') or broadcastable to it
         Strengths of the penalties ``l2 / 2 * theta**2 + l1 * abs(theta)``; the last row is the intercept's.
-    per_sample : bool
-        Whether these multiply the number of training rows (SGDClassifier) or not (LogisticRegression).
+    scale : callable
+        Factor on these for a number of training rows: that number for SGDClassifier, one for LogisticRegression.
     class_weight : callable
         targets (n, K) -> (K,).
     """
 
-    def __init__(self, estimator: Any, link: Any, *, l2: Array, l1: Array, per_sample: bool, class_weight: Any) -> None:
+    softening: float = 1.0
+    damping: float | None = 0.0
+
+    def __init__(self, estimator: Any, link: Any, *, l2: Array, l1: Array, scale: Any, class_weight: Any) -> None:
         self._estimator = estimator
         self.link = link
         self.classes_ = estimator.classes_
@@ -205,7 +215,7 @@ class LogisticView:
         self.full_theta = np.vstack([coef.T, intercept])
         self._l2 = np.broadcast_to(l2, self.full_theta.shape)
         self._l1 = np.broadcast_to(l1, self.full_theta.shape)
-        self._per_sample = per_sample
+        self._scale = scale
         free = (self.full_theta != 0) | (self._l1 == 0)
         free[-1] &= bool(estimator.fit_intercept)
         self._free = None if free.all() else free
@@ -229,17 +239,35 @@ class LogisticView:
         return full
 
     def penalty(self, n_samples: int) -> Array:
-        return self.gather(self._l2) * (n_samples if self._per_sample else 1.0)
+        return self.gather(self._l2) * self._scale(n_samples)
 
     def penalty_gradient(self, n_samples: int) -> Array:
         gradient = self._l2 * self.full_theta + self._l1 * np.sign(self.full_theta)
-        return self.gather(gradient) * (n_samples if self._per_sample else 1.0)
+        return self.gather(gradient) * self._scale(n_samples)
+
+    def layer(self) -> Layer:
+        """The model as the one layer of a net."""
+        d, width = self.full_theta.shape[0] - 1, self.full_theta.shape[1]
+        n_rows = len(self.theta) // width
+        if len(self.theta) not in (d * width, (d + 1) * width):
+            raise ValueError("hessian='ekfac' needs all coefficients to be free. Use hessian='newton-cg'.")
+        return Layer(0, False, (n_rows, width), d)
 
     def linearize(self, X: Any) -> LogisticLinearization:
         X = validate_data(self._estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         if hasattr(X, "indptr") and X.dtype != np.float64:
             X = sparse.csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
         return LogisticLinearization(self, X)
+
+
+def with_one(a: Any) -> Array:
+    """Rows with one more column, of ones."""
+    a = a.toarray() if hasattr(a, "toarray") else a
+    return np.hstack([a, np.ones((a.shape[0], 1))])
+
+
+def _once(n_samples: int) -> float:
+    return 1.0
 
 
 def _balanced(estimator: Any, weighted: bool) -> Any:
@@ -282,8 +310,10 @@ class LogisticRegressionFactory:
             )
 
     @staticmethod
-    def view(estimator: Any) -> View:
+    def view(estimator: Any, options: Options) -> View:
         check_is_fitted(estimator)
+        if options.parameters not in (None, "all", "last"):
+            refuse_parameters(estimator, options.parameters)
         C, l1_ratio = LogisticRegressionFactory._penalty(estimator)
         with np.errstate(divide="ignore"):
             strength = np.where(np.isinf(C), 0.0, 1.0 / C)
@@ -295,7 +325,7 @@ class LogisticRegressionFactory:
             _link(estimator, one_vs_rest=estimator.solver == "liblinear"),
             l2=(1.0 - l1_ratio) * strength * scale**2,
             l1=l1_ratio * strength * scale,
-            per_sample=False,
+            scale=_once,
             class_weight=_balanced(estimator, weighted=True),
         )
 
@@ -339,8 +369,10 @@ class SGDFactory:
             )
 
     @staticmethod
-    def view(estimator: Any) -> View:
+    def view(estimator: Any, options: Options) -> View:
         check_is_fitted(estimator)
+        if options.parameters not in (None, "all", "last"):
+            refuse_parameters(estimator, options.parameters)
         l1_ratio = {"l1": 1.0, "l2": 0.0}.get(estimator.penalty, estimator.l1_ratio)
         penalised = np.ones((estimator.coef_.shape[1] + 1, 1))
         penalised[-1] = 0.0
@@ -350,7 +382,7 @@ class SGDFactory:
             _link(estimator, one_vs_rest=True),
             l2=(1.0 - l1_ratio) * strength * penalised,
             l1=l1_ratio * strength * penalised,
-            per_sample=True,
+            scale=float,
             class_weight=_balanced(estimator, weighted=False),
         )
 

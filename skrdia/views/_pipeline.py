@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skrdia.views._base import Linearization, View, as_view, check_supported, draft, regularised
+from skrdia.views._base import Linearization, Options, View, as_view, check_supported, draft, regularised
 
 __all__ = ["FrozenFactory", "PipelineFactory"]
 
@@ -14,7 +14,7 @@ __all__ = ["FrozenFactory", "PipelineFactory"]
 class PipelineView:
     """The view of the last step of a fitted pipeline; the steps before it hold no parameters."""
 
-    def __init__(self, transform: Any, last: View) -> None:
+    def __init__(self, transform: Any, last: Any) -> None:
         self._transform = transform
         self._last = last
         self.theta = last.theta
@@ -22,6 +22,8 @@ class PipelineView:
         self.penalty = last.penalty
         self.penalty_gradient = last.penalty_gradient
         self.class_weight = last.class_weight
+        self.softening = getattr(last, "softening", 1.0)
+        self.damping = getattr(last, "damping", 0.0)
 
     def linearize(self, X: Any) -> Linearization:
         return self._last.linearize(self._transform(X))
@@ -33,8 +35,8 @@ class PipelineFactory:
         check_supported(estimator.steps[-1][1])
 
     @staticmethod
-    def view(estimator: Any) -> View:
-        last = as_view(estimator.steps[-1][1])
+    def view(estimator: Any, options: Options) -> View:
+        last = as_view(estimator.steps[-1][1], options)
         return last if len(estimator.steps) == 1 else PipelineView(estimator[:-1].transform, last)
 
     @staticmethod
@@ -54,8 +56,8 @@ class FrozenFactory:
         check_supported(estimator.estimator)
 
     @staticmethod
-    def view(estimator: Any) -> View:
-        return as_view(estimator.estimator)
+    def view(estimator: Any, options: Options) -> View:
+        return as_view(estimator.estimator, options)
 
     @staticmethod
     def regularised(estimator: Any, factor: float) -> Any:
