@@ -430,7 +430,8 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             params = self.refit_params or {}
             is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
             model = clone(base).set_params(**params) if params else base
-            estimator = fit_targets(model, X, targets, rows.classes, warm=first if is_warm else None, seed=seed)
+            warm = (first, params) if is_warm else None
+            estimator = fit_targets(model, X, targets, rows.classes, warm=warm, seed=seed)
         if outcome.n_epochs > 0:
             judges = rows.folds[0]
             assert judges.targets_val is not None

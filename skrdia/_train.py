@@ -30,7 +30,7 @@ def fit_targets(
     *,
     is_draft: bool = False,
     start: Any = None,
-    warm: Any = None,
+    warm: tuple[Any, dict[str, Any]] | None = None,
     judges: tuple[Any, Array] | None = None,
     seed: int | None = None,
 ) -> Any:
@@ -39,17 +39,17 @@ def fit_targets(
     The loss is linear in the targets, so this is the fit on soft targets. Rows of zeros are left out. Without weights
     other than one, none are passed on. A draft is a fit of which only the held-out loss matters: on rows that were
     checked before, cheap where the solver can be, silent on convergence, and begun at `start`, a fit of the same model.
-    `warm` is an earlier fit whose parameters a warm start goes on from.
+    `warm` is an earlier fit of the same model that a warm start goes on from, and the parameters to set on it.
 
     A net of skorch takes soft targets as they are; of the epochs it keeps the one with the lowest loss on `judges`,
     validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
     train = trainer(last_step(estimator)[1])
     if train is not None:
-        return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm)
+        return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm and warm[0])
     rows, labels = np.nonzero(targets)
     weight = targets[rows, labels]
-    estimator = clone(estimator) if warm is None else copy.deepcopy(warm).set_params(**estimator.get_params(deep=False))
+    estimator = clone(estimator) if warm is None else copy.deepcopy(warm[0]).set_params(**warm[1])
     params = {} if np.all(weight == 1.0) else _weight_params(estimator, weight)
     X, y = take(X, rows), classes[labels]
     if not is_draft:
