@@ -12,7 +12,7 @@ INPUTS = pyproject.toml constraints-dev.txt
 demo: $(SETUP)cli
 	$(BIN)/skrdia demo
 
-test: $(SETUP)test
+test: $(SETUP)test,torch
 	$(call TEST,$(VENV))
 
 lint: $(SETUP)dev
@@ -24,7 +24,7 @@ lint: $(SETUP)dev
 docs: $(SETUP)docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-bench: $(SETUP)test
+bench: $(SETUP)test,torch
 	$(BIN)/python tests/benchmarks/speed.py
 
 # The core in an environment of its own, without any extra.
@@ -33,7 +33,7 @@ test-core:
 	$(VENV)-core/bin/python -m pip install -q .
 	cd tests && $(abspath $(VENV)-core)/bin/python core_only.py
 
-# The tests with the oldest versions that pyproject.toml allows.
+# The tests with the oldest versions that pyproject.toml allows, and without torch.
 test-floor:
 	$(PYTHON) -m venv --clear $(VENV)-floor
 	$(VENV)-floor/bin/python -m pip install -q -c tests/constraints-floor.txt -e ".[test]"

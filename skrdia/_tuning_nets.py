@@ -10,8 +10,9 @@ A recipe trains the net on some targets, and then fine-tunes it for some epochs 
     posterior, again     the same, by the net of "posterior"
 
 For each of three folds of the validation rows the recipes are carried out with the other two, and asked for the labels
-of the third after every epoch of fine-tuning: the number of epochs is the one with the lowest mean loss. The best
-recipe must beat doing nothing by more than 1.4 standard errors and by more than 3 nats in all; else nothing is done.
+of the third after every epoch of fine-tuning: the number of epochs is the one with the lowest mean loss. Of the
+recipes within half a standard error of the lowest loss the first in this list is the best. It must beat doing nothing
+by more than 1.4 standard errors and by more than 3 nats in all; else nothing is done.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _RECIPES = (NOTHING, FINE_TUNE, TRUSTED_ONLY, INFLUENCE, POSTERIOR, POSTERIOR_AG
 _TEACHERS = {POSTERIOR: FINE_TUNE, POSTERIOR_AGAIN: POSTERIOR}
 """The recipe whose net says the probabilities."""
 
-_N_FOLDS, _MAX_EPOCHS = 3, 30
+_N_FOLDS, _MAX_EPOCHS, _TIE = 3, 30, 0.5
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _fine_tune(problem: Problem, net: Any, n_epochs: int, on_epoch: Callable[[An
 def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) -> tuple[Choice, int, Any]:
     weight = problem.targets_val.sum(axis=1)
     nothing = examined[NOTHING].best
-    best = min(examined, key=lambda recipe: float(examined[recipe].best @ weight))
+    best = _simplest_of_the_best(examined, weight)
     gain, error = _mean_and_error(nothing - examined[best].best, weight)
     total = gain * np.count_nonzero(weight)
     nets: dict[Candidate, Prepared] = {}
@@ -207,6 +208,16 @@ def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) ->
     condition = f"the best recipe ({best.signal}, {best.strategy}): {sentence}"
     choice = Choice(labels, likeliest, harmful, doubt, best, history, condition)
     return choice, examined[best].n_epochs, base if best == FINE_TUNE else None
+
+
+def _simplest_of_the_best(examined: dict[Candidate, Examined], weight: Array) -> Candidate:
+    """The first recipe whose loss is within half a standard error of the lowest."""
+    lowest = min(examined.values(), key=lambda tried: float(tried.best @ weight)).best
+    for recipe, tried in examined.items():
+        excess, error = _mean_and_error(tried.best - lowest, weight)
+        if excess <= _TIE * error:
+            return recipe
+    raise AssertionError("the lowest is within any error of itself")
 
 
 def _carry_out(

@@ -5,11 +5,13 @@ from skrdia.datasets._blobs import gaussian_boundary, gaussian_log_odds, make_ga
 from skrdia.datasets._ctr import make_ctr_like
 from skrdia.datasets._noise import flip_labels
 from skrdia.datasets._paper import PAPER_DATASETS, STAND_INS, fetch_paper_dataset
+from skrdia.datasets._paper_images import fetch_paper_images
 
 __all__ = [
     "PAPER_DATASETS",
     "STAND_INS",
     "fetch_paper_dataset",
+    "fetch_paper_images",
     "flip_labels",
     "gaussian_boundary",
     "gaussian_log_odds",

@@ -13,7 +13,7 @@ from skrdia.datasets._paper_files import cache_folder, obtain
 from skrdia.datasets._paper_readers import Table
 from skrdia.datasets._paper_tasks import TASKS, Shape, Source, Task
 
-__all__ = ["PAPER_DATASETS", "STAND_INS", "fetch_paper_dataset"]
+__all__ = ["PAPER_DATASETS", "STAND_INS", "fetch_paper_dataset", "obtain_task"]
 
 PAPER_DATASETS = tuple(name for name, task in TASKS.items() if not task.stands_for)
 STAND_INS = {name: task.stands_for for name, task in TASKS.items() if task.stands_for}
@@ -87,7 +87,7 @@ def fetch_paper_dataset(
     if name not in TASKS:
         raise ValueError(f"name={name!r} is unknown; use one of {list(TASKS)}.")
     task = TASKS[name]
-    source, paths = _obtain(task, cache_folder(data_home), download_if_missing)
+    source, paths = obtain_task(task, cache_folder(data_home), download_if_missing)
     bunch = Bunch(name=name, title=task.title, image_shape=task.image_shape, departure=source.departure)
     bunch.target_names = list(task.target_names)
     bunch.files = [str(path) for path in paths]
@@ -98,7 +98,7 @@ def fetch_paper_dataset(
     return bunch
 
 
-def _obtain(task: Task, cache: Path, download_if_missing: bool) -> tuple[Source, list[Path]]:
+def obtain_task(task: Task, cache: Path, download_if_missing: bool) -> tuple[Source, list[Path]]:
     """Return the first source all of whose files are on this machine, or else can be had, and their paths."""
     for download in (False, True) if download_if_missing else (False,):
         reasons = []

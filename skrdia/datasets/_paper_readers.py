@@ -24,9 +24,14 @@ from sklearn.preprocessing import minmax_scale, normalize
 from skrdia.datasets._base import load_breast_cancer_scale
 
 __all__ = [
+    "Images",
     "Reader",
     "Split",
     "Table",
+    "cifar10_binary",
+    "cifar10_jpeg",
+    "mnist_idx",
+    "mnist_npz",
     "read_cifar10_binary",
     "read_cifar10_jpeg",
     "read_covtype_sample",
@@ -45,6 +50,8 @@ __all__ = [
 ]
 
 Table: TypeAlias = tuple[Any, NDArray[np.int64]]
+LabelledImages: TypeAlias = tuple[NDArray[np.uint8], NDArray[Any]]
+Images: TypeAlias = tuple[LabelledImages, LabelledImages]
 Reader: TypeAlias = Callable[[Sequence[Path]], list[Table]]
 Split: TypeAlias = Callable[[Sequence[Table]], tuple[Table, Table, Table]]
 
@@ -117,13 +124,25 @@ def _open(path: Path) -> Any:
 # ------------------------------------------------------------------------------------------------------------- images
 
 
-def read_mnist_npz(paths: Sequence[Path]) -> list[Table]:
+def mnist_npz(paths: Sequence[Path]) -> Images:
+    """All digits: bytes (n, 28, 28) and labels, of the training and of the test images."""
     with np.load(paths[0]) as stored:
-        return _one_or_seven(*(stored[key] for key in ("X_train", "y_train", "X_test", "y_test")))
+        X, y, X_test, y_test = (stored[key] for key in ("X_train", "y_train", "X_test", "y_test"))
+    return (X, y), (X_test, y_test)
+
+
+def mnist_idx(paths: Sequence[Path]) -> Images:
+    """The same, of the four original files."""
+    X, y, X_test, y_test = map(_read_idx, paths)
+    return (X, y), (X_test, y_test)
+
+
+def read_mnist_npz(paths: Sequence[Path]) -> list[Table]:
+    return _one_or_seven(*mnist_npz(paths))
 
 
 def read_mnist_idx(paths: Sequence[Path]) -> list[Table]:
-    return _one_or_seven(*map(_read_idx, paths))
+    return _one_or_seven(*mnist_idx(paths))
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
@@ -135,15 +154,20 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 
 
-def _one_or_seven(X: Any, y: Any, X_test: Any, y_test: Any) -> list[Table]:
+def _one_or_seven(train: LabelledImages, test: LabelledImages) -> list[Table]:
     # The authors leave out the first 100 training images, of all digits, before they select two digits.
-    return [_two_classes(X[100:], y[100:], 1, 7), _two_classes(X_test, y_test, 1, 7)]
+    return [_two_classes(train[0][100:], train[1][100:], 1, 7), _two_classes(*test, 1, 7)]
+
+
+def cifar10_binary(paths: Sequence[Path]) -> Images:
+    """All classes: bytes (n, 32, 32, 3) and labels, of the training and of the test images."""
+    with tarfile.open(paths[0]) as archive:
+        train = b"".join(_member(archive, f"data_batch_{number}") for number in range(1, 6))
+        return _images_of(train), _images_of(_member(archive, "test_batch"))
 
 
 def read_cifar10_binary(paths: Sequence[Path]) -> list[Table]:
-    with tarfile.open(paths[0]) as archive:
-        train = b"".join(_member(archive, f"data_batch_{number}") for number in range(1, 6))
-        return [_cat_or_bird(train), _cat_or_bird(_member(archive, "test_batch"))]
+    return [_two_classes(*part, _CIFAR_CAT, _CIFAR_BIRD) for part in cifar10_binary(paths)]
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
@@ -153,24 +177,28 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def _cat_or_bird(records: bytes) -> Table:
-    """Select from records of a label and three planes of 32 x 32 bytes."""
+def _images_of(records: bytes) -> LabelledImages:
+    """Images and labels of records of a label and three planes of 32 x 32 bytes."""
     labelled = np.frombuffer(records, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
-    images = labelled[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return _two_classes(images, labelled[:, 0], _CIFAR_CAT, _CIFAR_BIRD)
+    return labelled[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labelled[:, 0]
 
 
 def read_cifar10_jpeg(paths: Sequence[Path]) -> list[Table]:
+    parts = cifar10_jpeg(paths, (_CIFAR_CAT, _CIFAR_BIRD))
+    return [_two_classes(*part, _CIFAR_CAT, _CIFAR_BIRD) for part in parts]
+
+
+def cifar10_jpeg(paths: Sequence[Path], classes: Sequence[int] = range(10)) -> Images:
     """Read JPEG streams that share their first bytes; the rest is stored one stream after another."""
     with np.load(paths[0]) as stored:
         labels, n_train = stored["y"], int(stored["n_train"])
         streams, prefix = stored["data"].tobytes(), stored["prefix"].tobytes()
         ends = np.cumsum(stored["lengths"], dtype=np.int64)
     starts = np.r_[0, ends[:-1]]
-    rows = np.flatnonzero((labels == _CIFAR_CAT) | (labels == _CIFAR_BIRD))
+    rows = np.flatnonzero(np.isin(labels, classes))
     images = _decode([prefix + streams[starts[row] : ends[row]] for row in rows])
     train, test = rows < n_train, rows >= n_train
-    return [_two_classes(images[part], labels[rows[part]], _CIFAR_CAT, _CIFAR_BIRD) for part in (train, test)]
+    return (images[train], labels[rows[train]]), (images[test], labels[rows[test]])
 
 
 def _decode(streams: Sequence[bytes]) -> NDArray[np.uint8]:

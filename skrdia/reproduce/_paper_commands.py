@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
-from skrdia.reproduce import _pictures, _timing
+from skrdia.reproduce import _net_report, _pictures, _timing
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
+from skrdia.reproduce._net_cells import EPOCHS
 from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
 
 __all__ = ["COMMANDS"]
@@ -86,9 +87,25 @@ def _experiment_command(experiment: Experiment) -> click.Command:
     return _with_options(experiment.name, run, *own, _OUTPUT, _N_JOBS)
 
 
-def _figure3(datasets: list[str], noise: list[float], output: Path, n_jobs: int) -> None:
+def _figure3(datasets: list[str], noise: list[float], model: str, output: Path, n_jobs: int) -> None:
     """Figure 3: the training images that harm chosen test images most."""
-    _complain(lambda: harmful_images(wide_console(), output, datasets, noise, n_jobs, _command_line()))
+    _complain(lambda: harmful_images(wide_console(), output, datasets, noise, n_jobs, _command_line(), model))
+
+
+def _nets(output: Path, n_jobs: int, nets: list[str], noise: list[str], methods: list[str], **numbers: int) -> None:
+    """Nets on MNIST with wrong labels: test loss, and what the influences find."""
+    args = (nets or ["mlp", "lenet"], noise or list(_NET_NOISES), numbers["subset"], numbers["epochs"])
+    rest = (numbers["seeds"], methods or list(_net_report.METHODS), n_jobs, _command_line())
+    _complain(lambda: _net_report.noise_table(wide_console(), output, *args, *rest))
+
+
+def _table2(
+    output: Path, n_jobs: int, datasets: list[str], nets: list[str], methods: list[str], **numbers: int
+) -> None:
+    """Table 2: test loss of nets with the labels as they are."""
+    args = (datasets or list(_IMAGES), nets or ["lenet", "cnn"], numbers["subset"], numbers["epochs"])
+    rest = (numbers["seeds"], methods or list(_net_report.TABLE_2_METHODS), n_jobs, _command_line())
+    _complain(lambda: _net_report.table_2(wide_console(), output, *args, *rest))
 
 
 def _table10(datasets: list[str], output: Path) -> None:
@@ -120,10 +137,51 @@ def _complain(report: Callable[[], None]) -> None:
         raise click.ClickException(str(error)) from error
 
 
+def _net_noises(ctx: Any, param: Any, value: list[str] | None) -> list[str]:
+    for text in value or []:
+        if text != "class":
+            try:
+                _noises(ctx, param, [float(text)])
+            except ValueError as error:
+                raise click.BadParameter(f"{text!r} is neither 'class' nor a share of flipped labels.") from error
+    return list(dict.fromkeys(value or []))
+
+
 _IMAGES = ("mnist", "cifar10")
+_NET_NOISES = ("0", "0.2", "0.4", "0.6", "0.8", "class")
+_MODEL = click.option(
+    "--model", type=click.Choice(["logistic", "lenet"]), default="logistic", show_default=True, help="The classifier."
+)
+_NET_NOISE = click.option(
+    "--noise", type=NAMES, callback=_net_noises, help="Shares of flipped labels, or class: 60 % of one class."
+)
+
+
+def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, seeds: int) -> tuple[Any, ...]:
+    of_nets = partial(_checked, tuple(EPOCHS), "net")
+    return (
+        click.option("--nets", type=NAMES, callback=of_nets, help=f"Of {', '.join(EPOCHS)}; {', '.join(nets)}."),
+        _methods(methods),
+        click.option("--subset", type=click.IntRange(0), default=subset, show_default=True, help="Rows; 0 for all."),
+        click.option("--epochs", type=click.IntRange(1), help="Of training; mlp 20, lenet 8, cnn 20."),
+        click.option("--seeds", type=click.IntRange(1), default=seeds, show_default=True, help="Number of runs."),
+    )
+
+
 COMMANDS: list[click.Command] = [
     *(_experiment_command(experiment) for experiment in EXPERIMENTS.values()),
-    _with_options("figure3", _figure3, _datasets(_IMAGES, _pictures.DATASETS), _NOISE, _OUTPUT, _N_JOBS),
+    _with_options("figure3", _figure3, _datasets(_IMAGES, _pictures.DATASETS), _NOISE, _MODEL, _OUTPUT, _N_JOBS),
+    _with_options(
+        "nets", _nets, _NET_NOISE, *_net_options(("mlp", "lenet"), _net_report.METHODS, 10_000, 3), _OUTPUT, _N_JOBS
+    ),
+    _with_options(
+        "table2",
+        _table2,
+        _datasets(_IMAGES, _IMAGES),
+        *_net_options(("lenet", "cnn"), _net_report.TABLE_2_METHODS, 0, 5),
+        _OUTPUT,
+        _N_JOBS,
+    ),
     _with_options("table10", _table10, _datasets((*_KNOWN, *_timing.SIZES), _timing.DATASETS), _OUTPUT),
     _with_options("all", _all, _SEEDS, _OUTPUT, _N_JOBS),
 ]

@@ -39,7 +39,7 @@ from skrdia.reproduce._paper_cells import Data
 from skrdia.strategies import STRATEGIES
 from skrdia.views._base import Array
 
-__all__ = ["ALPHAS", "DRAWS", "METHODS", "Outcome", "Task", "paper_base"]
+__all__ = ["ALPHAS", "CLASSES", "DRAWS", "METHODS", "Outcome", "Task", "paper_base"]
 
 C = 0.1
 ALPHAS = (0.0, 0.0002, *(round(0.001 * k, 3) for k in range(1, 11)))

@@ -28,7 +28,7 @@ from skrdia.reproduce._paper_summary import contest, lines, table, write_csv
 from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable, markdown
 
-__all__ = ["harmful_images", "step_two", "tables_and_curves"]
+__all__ = ["failures", "harmful_images", "measure_left", "step_two", "survey", "tables_and_curves", "write_tables"]
 
 
 def tables_and_curves(
@@ -48,31 +48,37 @@ def tables_and_curves(
         new_figure()  # fails now rather than after the measurement
     datasets = datasets or experiment.datasets
     wanted = jobs(experiment, datasets, noises or experiment.noises, seeds or experiment.seeds, methods)
-    missing, departures = _survey(console, datasets)
-    rows = _measure(console, wanted, missing, run_cell, RESULTS, folder / "cells.csv", n_jobs)
+    missing, departures = survey(console, datasets)
+    rows = measure_left(console, wanted, missing, run_cell, RESULTS, folder / "cells.csv", n_jobs)
     found = lines(experiment, wanted, rows, missing)
     write_csv(folder / f"{name}.csv", found)
-    tables = [table(experiment, found), contest(rows, wanted), *_notes(missing, departures), _failures(rows, wanted)]
-    _write(console, folder / f"{name}.md", experiment.title, command, tables)
+    tables = [table(experiment, found), contest(rows, wanted), *_notes(missing, departures), failures(rows, wanted)]
+    write_tables(console, folder / f"{name}.md", experiment.title, command, tables)
     if name.startswith("figure"):
         _curves.draw([line for line in found if line.quantity == "loss"], folder / f"{name}.png")
         console.print(f"curves in {folder / name}.png", highlight=False)
 
 
 def harmful_images(
-    console: Console, folder: Path, datasets: Sequence[str], noises: Sequence[float], n_jobs: int, command: str
+    console: Console,
+    folder: Path,
+    datasets: Sequence[str],
+    noises: Sequence[float],
+    n_jobs: int,
+    command: str,
+    model: str = "logistic",
 ) -> None:
     """Find the images of Figure 3, print and write what they are, and draw them."""
     new_figure()  # fails now rather than after the search
     datasets = datasets or _pictures.DATASETS
-    wanted = _pictures.jobs(datasets, noises or _pictures.NOISES)
-    missing, departures = _survey(console, datasets)
-    rows = _measure(console, wanted, missing, _pictures.find, _pictures.RESULTS, folder / "figure3.csv", n_jobs)
+    wanted = _pictures.jobs(datasets, noises or _pictures.NOISES, model)
+    missing, departures = survey(console, datasets)
+    rows = measure_left(console, wanted, missing, _pictures.find, _pictures.RESULTS, folder / "figure3.csv", n_jobs)
     latest = _pictures.RESULTS.latest(rows)
     done = [latest[cell, rank] for cell, ranks in wanted for rank in ranks if (cell, rank) in latest]
     done = [row for row in done if not row["error"]]
-    tables = [_pictures.table(done), *_notes(missing, departures), _failures(rows, wanted, _pictures.RESULTS)]
-    _write(console, folder / "figure3.md", "Figure 3: harmful training images", command, tables)
+    tables = [_pictures.table(done), *_notes(missing, departures), failures(rows, wanted, _pictures.RESULTS)]
+    write_tables(console, folder / "figure3.md", "Figure 3: harmful training images", command, tables)
     if done:
         _pictures.draw(done, folder / "figure3.png")
         console.print(f"pictures in {folder / 'figure3.png'}", highlight=False)
@@ -82,13 +88,13 @@ def step_two(console: Console, folder: Path, datasets: Sequence[str], command: s
     """Time step II, print and write Table 10."""
     datasets = datasets or _timing.DATASETS
     wanted = _timing.jobs(datasets)
-    missing, departures = _survey(console, [name for name in datasets if name not in _timing.SIZES])
-    rows = _measure(console, wanted, missing, _timing.time_apart, RESULTS, folder / "cells.csv", n_jobs=1)
-    tables = [_timing.table(rows, wanted, missing), *_notes(missing, departures), _failures(rows, wanted)]
-    _write(console, folder / "table10.md", "Table 10", command, tables)
+    missing, departures = survey(console, [name for name in datasets if name not in _timing.SIZES])
+    rows = measure_left(console, wanted, missing, _timing.time_apart, RESULTS, folder / "cells.csv", n_jobs=1)
+    tables = [_timing.table(rows, wanted, missing), *_notes(missing, departures), failures(rows, wanted)]
+    write_tables(console, folder / "table10.md", "Table 10", command, tables)
 
 
-def _survey(console: Console, datasets: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def survey(console: Console, datasets: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The data sets that cannot be had, with what to do about it, and those that differ from the authors'."""
     missing: dict[str, str] = {}
     departures: dict[str, str] = {}
@@ -103,7 +109,7 @@ def _survey(console: Console, datasets: Iterable[str]) -> tuple[dict[str, str], 
     return missing, departures
 
 
-def _measure(
+def measure_left(
     console: Console,
     wanted: Sequence[Job],
     missing: Mapping[str, str],
@@ -134,14 +140,14 @@ def _notes(missing: Mapping[str, str], departures: Mapping[str, str]) -> list[Te
     ]
 
 
-def _failures(rows: Iterable[Row], wanted: Iterable[Job], schema: Schema = RESULTS) -> TextTable:
+def failures(rows: Iterable[Row], wanted: Iterable[Job], schema: Schema = RESULTS) -> TextTable:
     latest = schema.latest(rows)
     keys = [(cell, method) for cell, methods in wanted for method in methods]
     failed = [[str(cell), method, latest[cell, method]["error"]] for cell, method in keys if (cell, method) in latest]
     return TextTable("Failures", ["cell", "method", "message"], [row for row in failed if row[-1]])
 
 
-def _write(console: Console, path: Path, title: str, command: str, tables: Sequence[TextTable]) -> None:
+def write_tables(console: Console, path: Path, title: str, command: str, tables: Sequence[TextTable]) -> None:
     """Print the tables that have rows, and write them as Markdown."""
     tables = [text for text in tables if text.rows]
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn"))

@@ -7,21 +7,26 @@ gets right. The influences are those of the model trained on the labels as given
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
 from skrdia._influence import influence_matrix
+from skrdia._train import fit_targets
 from skrdia._validation import one_hot
 from skrdia.datasets import fetch_paper_dataset
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._jobs import Job, message
-from skrdia.reproduce._paper_cells import PaperCell, load
-from skrdia.reproduce._paper_methods import Task
+from skrdia.reproduce._net_cells import EPOCHS
+from skrdia.reproduce._paper_cells import Data, PaperCell, load
+from skrdia.reproduce._paper_methods import CLASSES, paper_base
 from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable
 
@@ -38,12 +43,13 @@ class Picture:
     dataset: str
     noise: float
     label: int
+    model: str = "logistic"
 
 
 RESULTS = Schema(Picture, counts=("test_row", "train_row", "true_label"), numbers=("influence", "test_loss"))
 
 
-def jobs(datasets: Iterable[str], noises: Iterable[float]) -> list[Job]:
+def jobs(datasets: Iterable[str], noises: Iterable[float], model: str = "logistic") -> list[Job]:
     """List the pictures of the figure.
 
     Parameters
@@ -52,6 +58,8 @@ def jobs(datasets: Iterable[str], noises: Iterable[float]) -> list[Job]:
         Data sets of images.
     noises : iterable of float
         Shares of flipped training labels.
+    model : {"logistic", "lenet"}, default="logistic"
+        The classifier.
 
     Returns
     -------
@@ -59,7 +67,8 @@ def jobs(datasets: Iterable[str], noises: Iterable[float]) -> list[Job]:
         Each test image with the ranks of its training images.
     """
     noises = list(noises)
-    return [(Picture(name, noise, label), list(RANKS)) for name in datasets for noise in noises for label in (0, 1)]
+    cells = product(datasets, noises, (0, 1))
+    return [(Picture(name, noise, label, model), list(RANKS)) for name, noise, label in cells]
 
 
 def find(picture: Picture, ranks: list[str]) -> list[Row]:
@@ -87,10 +96,10 @@ def find(picture: Picture, ranks: list[str]) -> list[Row]:
 
 
 def _harmful(picture: Picture) -> list[dict[str, Any]]:
-    task = Task(load(PaperCell(picture.dataset, picture.noise)), seed=0)
-    data = task.data
-    row, loss = _test_image(task, picture.label)
-    phi = influence_matrix(task.first, data.X, data.y, data.X_test[[row]], data.y_test[[row]])[0]
+    data = load(PaperCell(picture.dataset, picture.noise))
+    train = _trainer(picture, data)
+    row, loss = _test_image(train(data.y_true), data, picture.label)
+    phi = influence_matrix(train(data.y), data.X, data.y, data.X_test[[row]], data.y_test[[row]])[0]
     worst = np.argsort(np.where(data.y == picture.label, -phi, np.inf), kind="stable")[: len(RANKS)]
     return [
         {
@@ -104,10 +113,27 @@ def _harmful(picture: Picture) -> list[dict[str, Any]]:
     ]
 
 
-def _test_image(task: Task, label: int) -> tuple[np.intp, float]:
+def _trainer(picture: Picture, data: Data) -> Callable[[Any], Any]:
+    """From labels to a model trained on them."""
+    model: Any = paper_base()
+    if picture.model == "lenet":
+        from skrdia.reproduce._nets import make_net
+
+        shape = (-1, 1, 28, 28) if picture.dataset == "mnist" else (-1, 32, 32, 3)
+        net = make_net("lenet", picture.dataset, EPOCHS["lenet"], n_classes=2)
+        model = make_pipeline(FunctionTransformer(_as_images, kw_args={"shape": shape}), net)
+    return lambda labels: fit_targets(model, data.X, one_hot(labels, 2), CLASSES, seed=0)
+
+
+def _as_images(X: Any, shape: tuple[int, ...]) -> Any:
+    """Rows of pixels as images in single precision, channels first."""
+    images = X.reshape(shape).astype(np.float32)
+    return images if shape[-1] != 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _test_image(model: Any, data: Data, label: int) -> tuple[np.intp, float]:
     """The test image with the largest loss that the model of the right labels gets right, and that loss."""
-    data = task.data
-    proba = task.fit(one_hot(data.y_true, 2)).predict_proba(data.X_test)[:, label]
+    proba = model.predict_proba(data.X_test)[:, label]
     candidates = np.flatnonzero((data.y_test == label) & (proba > 0.5))
     row = candidates[proba[candidates].argmin()]
     return row, float(-np.log(proba[row]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["SECONDS", "TABLE_1", "TABLE_3", "TABLE_3_CHANGED", "TABLE_4", "TABLE_4_VALIDATION", "Figure"]
+__all__ = ["SECONDS", "TABLE_1", "TABLE_2", "TABLE_3", "TABLE_3_CHANGED", "TABLE_4", "TABLE_4_VALIDATION", "Figure"]
 
 
 class Figure(NamedTuple):
@@ -165,3 +165,27 @@ TABLE_4_VALIDATION: dict[int, dict[str, Figure]] = {
 
 # Table 10: seconds to find the harmful rows with logistic regression, on a server with two Xeon 1.7 GHz processors.
 SECONDS: dict[str, float] = {"diabetes": 0.03, "news20": 1.8, "criteo": 7.1, "avazu": 4.2 * 60.0}
+
+
+def _net_line(*figures: tuple[float, ...]) -> dict[str, Figure]:
+    """One line of Table 2."""
+    names = ("erm", "random", "optlr", "dropout", "uids-linear", "rdia")
+    line = {name: Figure(*figure) for name, figure in zip(names, figures, strict=True)}
+    return line | {"uids-sigmoid": line["uids-linear"]}
+
+
+TABLE_2: dict[tuple[str, str], dict[str, Figure]] = {
+    ("mnist", "lenet"): _net_line(
+        (0.0283,), (0.0407, 0.0025), (0.0756, 0.0102), (0.0256, 0.0002), (0.0261, 0.0002), (0.0251, 0.0005)
+    ),
+    ("mnist", "cnn"): _net_line(
+        (0.0322,), (0.0385, 0.0003), (0.0576, 0.0042), (0.0289, 0.0002), (0.0302, 0.0011), (0.0281, 0.0006)
+    ),
+    ("cifar10", "lenet"): _net_line(
+        (1.1641,), (1.6247, 0.0223), (1.8341, 0.0421), (1.1721, 0.0019), (1.1534, 0.0017), (1.2631, 0.0015)
+    ),
+    ("cifar10", "cnn"): _net_line(
+        (0.7744,), (0.8303, 0.0162), (1.2303, 0.0329), (0.7859, 0.0016), (0.7910, 0.0013), (0.6052, 0.0029)
+    ),
+}
+"""By data set and net."""
