@@ -18,7 +18,7 @@ from skrdia._repair import Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net
 from skrdia._tuning import Choice, Problem, candidates, choose, detectors, detectors_to_try, propose_all
-from skrdia._tuning_nets import choose_net
+from skrdia._tuning_nets import NO_MORE, Finish, choose_net
 from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
 from skrdia.strategies import STRATEGIES
@@ -41,7 +41,7 @@ __all__ = [
 class Outcome:
     """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
 
-    A net is then fine-tuned on the validation rows for `n_epochs`, from `start` instead of the final fit if not None.
+    `finish` is what follows the final fit of a net.
     """
 
     repaired: Repaired
@@ -49,8 +49,7 @@ class Outcome:
     harmful: NDArray[np.bool_]
     scores: Array
     chosen: tuple[Any, Any, float, int]
-    n_epochs: int = 0
-    start: Any = None
+    finish: Finish = NO_MORE
 
 
 def signal_name(clf: Any) -> Any:
@@ -99,7 +98,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     """The validation rows choose."""
     train = rows.folds[0].train
     problem = _problem(clf, base, finder, rows, rng)
-    choice, n_epochs, start = _choose(clf, base, finder, problem)
+    choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
     labels, likeliest = rows.given.copy(), rows.given.copy()
@@ -113,18 +112,17 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
         harmful,
         scores,
         (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter)),
-        n_epochs,
-        start,
+        finish,
     )
 
 
-def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice, int, Any]:
-    """The choice, and the epochs and the start of fine-tuning."""
+def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice, Finish]:
+    """The choice, and what follows the final fit."""
     cache = check_memory(clf.memory).cache
     if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
         return cache(choose_net, ignore=["n_jobs", "report"])(problem, clf.n_jobs, _report(clf))
     tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
-    return cache(choose, ignore=["n_jobs", "report"])(problem, tried, clf.n_jobs, _report(clf)), 0, None
+    return cache(choose, ignore=["n_jobs", "report"])(problem, tried, clf.n_jobs, _report(clf)), NO_MORE
 
 
 def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:

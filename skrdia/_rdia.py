@@ -27,7 +27,7 @@ from skrdia._progress import listening
 from skrdia._repair import predicted_gain
 from skrdia._rows import Rows, split_rows, stack, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skrdia._train import fine_tune, fit_targets
+from skrdia._train import fine_tune, fit_targets, scale_logits
 from skrdia.signals import SIGNALS
 from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
@@ -166,7 +166,7 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         `termination_condition`. With ``alpha="auto"`` per candidate: `signal`, `strategy`, `alpha`, `n_iter`,
         `detector`, its cross-validated `loss` and standard error `loss_se` in nats, its `gain` over doing nothing and
         the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average;
-        for nets also `fine_tuning_epochs`.
+        for nets also `fine_tuning_epochs` and `temperature`.
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
         With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "the best recipe ...: ...", "do
@@ -425,19 +425,19 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _refit(self, base: Any, X: Any, targets: Array, rows: Rows, outcome: Outcome, first: Any) -> Any:
         """Step IV."""
-        seed, estimator = training_seed(self), outcome.start
+        seed, finish = training_seed(self), outcome.finish
+        estimator = finish.start
         if estimator is None:
             params = self.refit_params or {}
             is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
             model = clone(base).set_params(**params) if params else base
             warm = (first, params) if is_warm else None
             estimator = fit_targets(model, X, targets, rows.classes, warm=warm, seed=seed)
-        if outcome.n_epochs > 0:
-            judges = rows.folds[0]
-            assert judges.targets_val is not None
-            args = (judges.X_val, judges.targets_val, rows.classes, outcome.n_epochs)
+        judges = rows.folds[0]
+        if finish.n_epochs > 0 and judges.targets_val is not None:
+            args = (judges.X_val, judges.targets_val, rows.classes, finish.n_epochs)
             estimator = fine_tune(estimator, *args, seed=seed)
-        return estimator
+        return estimator if finish.factor == 1.0 else scale_logits(estimator, finish.factor, judges.X_val)
 
     def _standard_errors(self, rows: Rows, first: Any) -> Array:
         """Of `influences_`; folds of `cv` count as independent, since each has its own validation rows."""

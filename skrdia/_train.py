@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import take
-from skrdia.views import draft, epochs, trainer
+from skrdia.views import draft, epochs, scaler, trainer
 from skrdia.views._base import Array
 
-__all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "takes_weights"]
+__all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "scale_logits", "takes_weights"]
 
 
 def fit_targets(
@@ -106,6 +107,23 @@ def fine_tune(
     net = fine_tune(last, X, targets, classes, n_epochs, on_epoch=on_epoch_of_last, seed=seed)
     fitted.steps = [*estimator.steps[:-1], (name, net)]
     return fitted
+
+
+def scale_logits(estimator: Any, factor: float, X: Any) -> Any:
+    """A copy of a fitted net, or of a pipeline that ends in one, whose logits are multiplied by a factor.
+
+    None where the net's last layer does not allow for that, as its probabilities of the rows X then show.
+    """
+    if hasattr(estimator, "steps"):
+        fitted, (name, last) = copy.copy(estimator), estimator.steps[-1]
+        scaled = scale_logits(last, factor, estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
+        fitted.steps = [*estimator.steps[:-1], (name, scaled)]
+        return None if scaled is None else fitted
+    scaled = scaler(estimator)(estimator, factor)
+    if scaled is None:
+        return None
+    expected = softmax(factor * safe_log(estimator.predict_proba(X)), axis=1)
+    return scaled if np.allclose(scaled.predict_proba(X), expected, atol=1e-3) else None
 
 
 def predict_targets(estimator: Any, X: Any, classes: NDArray[Any]) -> Array:

@@ -1,8 +1,10 @@
 """alpha="auto" for nets, which are dear to train and cheap to fine-tune: one choice among a few recipes.
 
-A recipe trains the net on some targets, and then fine-tunes it for some epochs on the validation rows alone:
+A recipe trains the net on some targets, fine-tunes it for some epochs on the validation rows alone, and multiplies its
+logits by a factor, the inverse of a temperature:
 
-    nothing              the labels as given and the validation rows                          never fine-tuned
+    nothing              the labels as given and the validation rows; neither fine-tuning nor a temperature
+    recalibrate          the same, with a temperature
     fine-tune            the labels as given, the epoch with the lowest validation loss
     trusted rows only    the validation rows alone
     influence            best labels of the rows with a positive influence (softened logits, last layer)
@@ -10,18 +12,30 @@ A recipe trains the net on some targets, and then fine-tunes it for some epochs 
     posterior, again     the same, by the net of "posterior"
 
 For each of three folds of the validation rows the recipes are carried out with the other two, and asked for the labels
-of the third after every epoch of fine-tuning: the number of epochs is the one with the lowest mean loss. Of the
-recipes within half a standard error of the lowest loss the first in this list is the best. It must beat doing nothing
-by more than 1.4 standard errors and by more than 3 nats in all; else nothing is done.
+of the third after every epoch of fine-tuning. The temperature is fitted to what the nets of the three folds said of
+rows they had not seen; the number of epochs is the one with the lowest mean loss with it. In these losses one row's
+worth of label is spread over all labels and rows, for n_val rows of K labels
+
+    loss_j = -(1 - e) log p_j,y_j - e / K sum_k log p_jk,        e = 1 / (n_val + 1)
+
+since a net that makes no mistake in n_val rows is not one that makes none. Of the recipes within half a
+standard error of the lowest loss the first in this list is the best. It must beat doing nothing by more than two
+standard errors and by more than 3 nats in all; else nothing is done.
+
+Reference: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017, for the temperature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrdia._evidence import interleaved_folds
@@ -29,10 +43,9 @@ from skrdia._influence import solve_influence
 from skrdia._noise_model import label_posterior
 from skrdia._repair import propose
 from skrdia._rows import stack, take
-from skrdia._train import fine_tune, fit_targets, predict_targets
+from skrdia._train import fine_tune, fit_targets, predict_targets, safe_log, scale_logits
 from skrdia._tuning import (
     _MIN_GAIN,
-    _MIN_STANDARD_ERRORS,
     NOTHING,
     TRUSTED_ONLY,
     Candidate,
@@ -40,7 +53,6 @@ from skrdia._tuning import (
     Problem,
     _keeps_classes,
     _line,
-    _loss,
     _mean_and_error,
     _unchanged,
     too_few_rows,
@@ -49,18 +61,19 @@ from skrdia.strategies import STRATEGIES
 from skrdia.views import as_view
 from skrdia.views._base import Array
 
-__all__ = ["choose_net"]
+__all__ = ["NO_MORE", "Finish", "best_factor", "choose_net"]
 
+RECALIBRATE = Candidate("none", "recalibrate", np.inf, n_iter=0)
 FINE_TUNE = Candidate("none", "fine-tune", np.inf, n_iter=0)
 INFLUENCE = Candidate("influence", "relabel", 0.0)
 POSTERIOR, POSTERIOR_AGAIN = (Candidate("trusted-posterior", "soft", 0.0, n_iter=k) for k in (1, 2))
 
-_RECIPES = (NOTHING, FINE_TUNE, TRUSTED_ONLY, INFLUENCE, POSTERIOR, POSTERIOR_AGAIN)
+_RECIPES = (NOTHING, RECALIBRATE, FINE_TUNE, TRUSTED_ONLY, INFLUENCE, POSTERIOR, POSTERIOR_AGAIN)
 
 _TEACHERS = {POSTERIOR: FINE_TUNE, POSTERIOR_AGAIN: POSTERIOR}
 """The recipe whose net says the probabilities."""
 
-_N_FOLDS, _MAX_EPOCHS, _TIE = 3, 30, 0.5
+_N_FOLDS, _MAX_EPOCHS, _TIE, _MIN_STANDARD_ERRORS = 3, 30, 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -72,53 +85,84 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A recipe in all folds: losses (E + 1, n_val) of the validation rows after every epoch of fine-tuning."""
+class Finish:
+    """What follows the final fit: epochs of fine-tuning, from `start` instead of that fit unless None, and a factor."""
 
-    losses: Array
+    n_epochs: int = 0
+    start: Any = None
+    factor: float = 1.0
+
+
+NO_MORE = Finish()
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A recipe in all folds.
+
+    `log_proba` (E + 1, n_val, K) is what its nets said of the validation rows they had not seen after every epoch of
+    fine-tuning; `factors` (E + 1,) are what their logits are multiplied by.
+    """
+
+    log_proba: Array
+    factors: Array
+    targets_val: Array
     prepared: list[Prepared]
-    weight: Array
+
+    @cached_property
+    def losses(self) -> Array:
+        """Of the validation rows after every epoch, (E + 1, n_val)."""
+        pairs = zip(self.factors, self.log_proba, strict=True)
+        return np.stack([_losses(factor * said, self.targets_val) for factor, said in pairs])
 
     @property
     def n_epochs(self) -> int:
-        return int((self.losses @ self.weight).argmin())
+        """The best number of epochs."""
+        return int((self.losses @ self.targets_val.sum(axis=1)).argmin())
+
+    @property
+    def factor(self) -> float:
+        """The factor after that."""
+        return float(self.factors[self.n_epochs])
 
     @property
     def best(self) -> Array:
-        """Losses (n_val,) after the best number of epochs."""
+        """Losses (n_val,) after that."""
         return self.losses[self.n_epochs]
 
 
 def choose_net(
     problem: Problem, n_jobs: int | None = None, report: Callable[[str], object] = str
-) -> tuple[Choice, int, Any]:
-    """The choice, the epochs of fine-tuning, and the net to fine-tune where it is not one to be trained on targets."""
+) -> tuple[Choice, Finish]:
+    """The choice, and what follows the final fit."""
     if (condition := too_few_rows(problem)) is not None:
-        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition), 0, None
+        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition), NO_MORE
     base = _train(problem, problem.given, judged=True)
+    can_scale = problem.refit_on_all and scale_logits(base, 0.5, take(problem.X_val, np.arange(10))) is not None
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
     tasks = [
         replace(problem, X_val=take(problem.X_val, fold != i), targets_val=problem.targets_val[fold != i])
         for i in range(_N_FOLDS)
     ]
-    weight = problem.targets_val.sum(axis=1)
     examined: dict[Candidate, Examined] = {}
-    for recipe in _RECIPES:
-        teachers = [_teacher(recipe, task, examined, i) for i, task in enumerate(tasks)]
-        results = Parallel(n_jobs=n_jobs)(
-            delayed(_examine)(recipe, task, base, teacher, take(problem.X_val, fold == i))
-            for i, (task, teacher) in enumerate(zip(tasks, teachers, strict=True))
-        )
-        losses = np.empty((len(results[0][1]), len(fold)))
-        for i, (_, probabilities) in enumerate(results):
-            losses[:, fold == i] = [_loss(proba, problem.targets_val[fold == i]) for proba in probabilities]
-        examined[recipe] = Examined(losses, [prepared for prepared, _ in results], weight)
-        report(
-            f"[RDIA] alpha='auto': {recipe.signal}, {recipe.strategy}, {recipe.n_iter}: held-out loss "
-            f"{np.average(examined[recipe].best, weights=weight):.4f} after {examined[recipe].n_epochs} epochs of "
-            "fine-tuning"
-        )
+    for recipe in _recipes(problem, can_scale):
+        if recipe == RECALIBRATE:
+            tried = examined[NOTHING]
+        else:
+            teachers = [_teacher(recipe, task, examined, i) for i, task in enumerate(tasks)]
+            results = Parallel(n_jobs=n_jobs)(
+                delayed(_examine)(recipe, task, base, teacher, take(problem.X_val, fold == i))
+                for i, (task, teacher) in enumerate(zip(tasks, teachers, strict=True))
+            )
+            tried = _collect(results, fold, problem.targets_val)
+        examined[recipe] = _recalibrated(tried) if can_scale and recipe != NOTHING else tried
+        report(_sentence(recipe, examined[recipe]))
     return _decide(problem, examined, base)
+
+
+def _recipes(problem: Problem, can_scale: bool) -> list[Candidate]:
+    impossible = [*([] if can_scale else [RECALIBRATE]), *([] if problem.refit_on_all else [TRUSTED_ONLY])]
+    return [recipe for recipe in _RECIPES if recipe not in impossible]
 
 
 def _examine(recipe: Candidate, task: Problem, base: Any, teacher: Any, X_test: Any) -> tuple[Prepared, list[Array]]:
@@ -130,6 +174,43 @@ def _examine(recipe: Candidate, task: Problem, base: Any, teacher: Any, X_test: 
     return prepared, said
 
 
+def _collect(results: list[tuple[Prepared, list[Array]]], fold: NDArray[np.intp], targets_val: Array) -> Examined:
+    log_proba = np.empty((len(results[0][1]), *targets_val.shape))
+    for i, (_, said) in enumerate(results):
+        log_proba[:, fold == i] = safe_log(np.stack(said))
+    return Examined(log_proba, np.ones(len(log_proba)), targets_val, [prepared for prepared, _ in results])
+
+
+def _recalibrated(tried: Examined) -> Examined:
+    """The same with the best factor after every epoch."""
+    return replace(tried, factors=np.array([best_factor(said, tried.targets_val) for said in tried.log_proba]))
+
+
+def best_factor(log_proba: Array, targets: Array) -> float:
+    """The factor c of softmax(c log p) that fits targets (n, K) best; a weak prior holds it near one."""
+
+    def objective(log_factor: float) -> float:
+        return float(_losses(np.exp(log_factor) * log_proba, targets) @ weight) + log_factor**2
+
+    weight = targets.sum(axis=1)
+    return float(np.exp(minimize_scalar(objective, bounds=(-4.0, 3.0), method="bounded").x))
+
+
+def _losses(logits: Array, targets: Array) -> Array:
+    """Losses (n,) of softmax(logits) with one row's worth of label spread over all; 0 for rows of zero weight."""
+    weight = targets.sum(axis=1)
+    spread = 1.0 / (np.count_nonzero(weight) + 1)
+    log_proba = log_softmax(logits, axis=1)
+    right = np.where(targets > 0.0, log_proba, 0.0).sum(axis=1)
+    return -((1.0 - spread) * right + spread * log_proba.mean(axis=1)) * (weight > 0.0)
+
+
+def _sentence(recipe: Candidate, tried: Examined) -> str:
+    loss = np.average(tried.best, weights=tried.targets_val.sum(axis=1))
+    name = f"{recipe.signal}, {recipe.strategy}, {recipe.n_iter}"
+    return f"[RDIA] alpha='auto': {name}: held-out loss {loss:.4f} after {tried.n_epochs} epochs of fine-tuning"
+
+
 def _prepare(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Prepared:
     if recipe == FINE_TUNE:
         return Prepared(problem.given, base)
@@ -138,7 +219,7 @@ def _prepare(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Pr
 
 
 def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Array:
-    if recipe == TRUSTED_ONLY and problem.refit_on_all:
+    if recipe == TRUSTED_ONLY:
         return np.zeros_like(problem.given)
     if recipe == INFLUENCE:
         targets = problem.given * problem.weight[:, None]
@@ -150,17 +231,18 @@ def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Arr
         log_proba, strategy = solved.log_proba, STRATEGIES[recipe.strategy]
         return propose(problem.given, solved.by_label, log_proba, strategy, recipe.alpha, rng)[1]
     if recipe in _TEACHERS:
-        proba = predict_targets(teacher, problem.X, problem.classes)
+        net, factor = teacher
+        proba = softmax(factor * safe_log(predict_targets(net, problem.X, problem.classes)), axis=1)
         return label_posterior(proba, problem.given, problem.weight)
     return problem.given
 
 
 def _teacher(recipe: Candidate, task: Problem, examined: dict[Candidate, Examined], i: int) -> Any:
-    """The net of an earlier recipe in fold i, fine-tuned."""
+    """The net of an earlier recipe in fold i, fine-tuned, and the factor on its logits."""
     if recipe not in _TEACHERS:
         return None
     earlier = examined[_TEACHERS[recipe]]
-    return _fine_tune(task, earlier.prepared[i].net, earlier.n_epochs)
+    return _fine_tune(task, earlier.prepared[i].net, earlier.n_epochs), earlier.factor
 
 
 def _train(problem: Problem, labels: Array, judged: bool = False) -> Any:
@@ -180,7 +262,7 @@ def _fine_tune(problem: Problem, net: Any, n_epochs: int, on_epoch: Callable[[An
     )
 
 
-def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) -> tuple[Choice, int, Any]:
+def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) -> tuple[Choice, Finish]:
     weight = problem.targets_val.sum(axis=1)
     nothing = examined[NOTHING].best
     best = _simplest_of_the_best(examined, weight)
@@ -197,17 +279,18 @@ def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) ->
         changed = np.mean([(one.labels != problem.given).any(axis=1).mean() for one in tried.prepared])
         line = _line(problem, replace(recipe, detector=1.0), tried.best, nothing, weight)
         weighs = float(recipe == (best if accepted else NOTHING))
-        history.append(line | {"changed": float(changed), "weight": weighs, "fine_tuning_epochs": tried.n_epochs})
+        own = {"fine_tuning_epochs": tried.n_epochs, "temperature": 1.0 / tried.factor}
+        history.append(line | {"changed": float(changed), "weight": weighs} | own)
     sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
     if not accepted:
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
         reason = f"do nothing was best: of the repair, {sentence}; {needed}"
-        return _unchanged(problem, doubt, history, reason), 0, None
+        return _unchanged(problem, doubt, history, reason), NO_MORE
     likeliest = problem.given if best == TRUSTED_ONLY else labels
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
     condition = f"the best recipe ({best.signal}, {best.strategy}): {sentence}"
     choice = Choice(labels, likeliest, harmful, doubt, best, history, condition)
-    return choice, examined[best].n_epochs, base if best == FINE_TUNE else None
+    return choice, Finish(examined[best].n_epochs, base if best == FINE_TUNE else None, examined[best].factor)
 
 
 def _simplest_of_the_best(examined: dict[Candidate, Examined], weight: Array) -> Candidate:
@@ -236,5 +319,5 @@ def _carry_out(
         _carry_out(problem, earlier, examined, nets, base)
         start = nets[earlier].net
         start = _train(problem, nets[earlier].labels) if start is None else start
-        teacher = _fine_tune(problem, start, examined[earlier].n_epochs)
+        teacher = _fine_tune(problem, start, examined[earlier].n_epochs), examined[earlier].factor
     nets[recipe] = Prepared(_labels(recipe, problem, base, teacher), base if recipe == FINE_TUNE else None)

@@ -4,7 +4,7 @@ The first fit, of the epoch with the lowest validation loss, and its influences,
 serve them all. V are the validation rows.
 
     everything                the training rows as given, the last epoch
-    recalibrated              its probabilities with a temperature and biases fitted on V
+    recalibrated              the same, with a temperature fitted on V
     trusted only              V alone, for thirty epochs
     fine-tuned                the first fit, trained for twenty epochs more on V
     drop, paper, best label   rows with positive influence dropped, relabelled by Eq. 12, or given the best label; and V
@@ -34,7 +34,7 @@ from skrdia._rdia import RDIAClassifier
 from skrdia._repair import propose
 from skrdia._rows import stack
 from skrdia._train import fine_tune, fit_targets, safe_log
-from skrdia._treatments import fit_scale_and_bias
+from skrdia._tuning_nets import best_factor
 from skrdia._validation import one_hot
 from skrdia.reproduce._losses import row_losses
 from skrdia.reproduce._net_cells import Data
@@ -120,19 +120,18 @@ class Task:
 
 @dataclass(frozen=True)
 class _Recalibrated:
-    """A net whose probabilities p_k become softmax_k(scale log p_k + bias_k)."""
+    """A net whose logits are multiplied by a factor."""
 
     net: Any
-    scale: float
-    bias: Array
+    factor: float
 
     def predict_proba(self, X: Any) -> Array:
-        return softmax(self.scale * safe_log(self.net.predict_proba(X)) + self.bias, axis=1)
+        return softmax(self.factor * safe_log(self.net.predict_proba(X)), axis=1)
 
 
 def _recalibrated(task: Task) -> Any:
     X_val, targets_val = task.judges
-    return _Recalibrated(task.last, *fit_scale_and_bias(safe_log(task.last.predict_proba(X_val)), targets_val))
+    return _Recalibrated(task.last, best_factor(safe_log(task.last.predict_proba(X_val)), targets_val))
 
 
 def _trusted_only(task: Task) -> Any:

@@ -10,6 +10,7 @@ from skrdia.views._base import (
     epochs,
     has_view,
     regularised,
+    scaler,
     soften,
     trainer,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "epochs",
     "has_view",
     "regularised",
+    "scaler",
     "soften",
     "trainer",
 ]

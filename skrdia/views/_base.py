@@ -31,6 +31,7 @@ __all__ = [
     "epochs",
     "has_view",
     "regularised",
+    "scaler",
     "soften",
     "trainer",
 ]
@@ -338,6 +339,22 @@ def epochs(estimator: Any) -> Any:
         None where the type has no epochs.
     """
     return _capability(estimator, "train_on")
+
+
+def scaler(estimator: Any) -> Any:
+    """Return the function that multiplies the logits of a fitted net of this type, through its last layer.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Not a pipeline.
+
+    Returns
+    -------
+    callable or None
+        None where the type has no layers.
+    """
+    return _capability(estimator, "scale_logits")
 
 
 def _capability(estimator: Any, name: str) -> Any:

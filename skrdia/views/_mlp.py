@@ -300,6 +300,13 @@ class MLPFactory:
         return net.set_params(**warm)
 
     @staticmethod
+    def scale_logits(net: Any, factor: float) -> Any:
+        """A copy of a fitted net whose logits are multiplied by a factor."""
+        net = copy.deepcopy(net)
+        net.coefs_[-1], net.intercepts_[-1] = factor * net.coefs_[-1], factor * net.intercepts_[-1]
+        return net
+
+    @staticmethod
     def regularised(estimator: Any, factor: float) -> Any:
         return clone(estimator).set_params(alpha=estimator.alpha / factor) if estimator.alpha > 0.0 else None
 

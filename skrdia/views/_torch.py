@@ -35,7 +35,7 @@ from skrdia._progress import tell
 from skrdia.views._base import Array, Layer, Options, View
 from skrdia.views._logistic import LogisticLinearization, LogisticView, _Softmax
 from skrdia.views._mlp import SOFTENING, curve
-from skrdia.views._skorch import fit_targets, train_on
+from skrdia.views._skorch import copy_net, fit_targets, train_on
 
 __all__ = ["SkorchFactory", "TorchView"]
 
@@ -351,6 +351,18 @@ class SkorchFactory:
         view = TorchView(estimator, module, names)
         head = _head(estimator, module, names) if pattern == "last" else None
         return view if head is None else _HeadView(view, head)
+
+    @staticmethod
+    def scale_logits(net: Any, factor: float) -> Any:
+        """A copy of a fitted net whose last layer's outputs are multiplied by a factor; None if it is not linear."""
+        copied = copy_net(net)
+        linear = [module for module in copied.module_.modules() if isinstance(module, nn.Linear)]
+        if not linear:
+            return None
+        with torch.no_grad():
+            for p in linear[-1].parameters():
+                p.mul_(factor)
+        return copied
 
     @staticmethod
     def regularised(estimator: Any, factor: float) -> Any:
