@@ -6,13 +6,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags, check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
+from skrdia._delegates import Delegates
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._outcome import (
     Outcome,
@@ -37,17 +37,7 @@ from skrdia.views._base import Array
 __all__ = ["RDIAClassifier"]
 
 
-def _estimator_has(method: str) -> Any:
-    """Whether the fitted estimator, or before `fit` the base estimator, has the method; for `available_if`."""
-
-    def check(self: RDIAClassifier) -> bool:
-        getattr(self.estimator_ if hasattr(self, "estimator_") else self._base(), method)
-        return True
-
-    return check
-
-
-class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier trained on labels that influence functions have repaired.
 
     `fit` trains the base estimator (step I), computes the influence of every training row on the loss over trusted
@@ -459,94 +449,6 @@ class RDIAClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             squares[fold.train] += error**2
             count[fold.train] += 1.0
         return np.divide(np.sqrt(squares), count, out=np.full(len(count), np.nan), where=count > 0.0)
-
-    @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the label of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
-
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Array:
-        """Predict the probability of each label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> Array:
-        """Predict the log-probability of each label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_p : ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_log_proba(X)
-
-    @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> Array:
-        """Compute the decision function of the final fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits, of the second class where there are two.
-        """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
-
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Score of the final fit: the mean accuracy, for the classifiers of scikit-learn.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,)
-            True labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            Mean accuracy of `predict` on X with respect to y.
-        """
-        check_is_fitted(self)
-        return self.estimator_.score(X, y, sample_weight=sample_weight)
 
     def __sklearn_tags__(self) -> Tags:
         tags, base = super().__sklearn_tags__(), get_tags(self._base())

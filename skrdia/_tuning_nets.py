@@ -20,7 +20,8 @@ worth of label is spread over all labels and rows, for n_val rows of K labels
 
 since a net that makes no mistake in n_val rows is not one that makes none. Of the recipes within half a
 standard error of the lowest loss the first in this list is the best. It must beat doing nothing by more than two
-standard errors and by more than 3 nats in all; else nothing is done.
+standard errors and by more than 3 nats in all; else nothing is done. Where the best recipe says nothing of single
+labels, the repaired labels that are shown are those of "posterior", if it beats doing nothing as well.
 
 Reference: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017, for the temperature.
 """
@@ -286,11 +287,20 @@ def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) ->
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
         reason = f"do nothing was best: of the repair, {sentence}; {needed}"
         return _unchanged(problem, doubt, history, reason), NO_MORE
-    likeliest = problem.given if best == TRUSTED_ONLY else labels
+    likeliest = nets[POSTERIOR].labels if _hides_the_labels(best, examined, weight) else labels
+    likeliest = np.where(likeliest.any(axis=1, keepdims=True), likeliest, problem.given)
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
     condition = f"the best recipe ({best.signal}, {best.strategy}): {sentence}"
     choice = Choice(labels, likeliest, harmful, doubt, best, history, condition)
     return choice, Finish(examined[best].n_epochs, base if best == FINE_TUNE else None, examined[best].factor)
+
+
+def _hides_the_labels(best: Candidate, examined: dict[Candidate, Examined], weight: Array) -> bool:
+    """Whether the best recipe says nothing of single labels, while their posterior is better than nothing as well."""
+    if best not in (FINE_TUNE, TRUSTED_ONLY):
+        return False
+    gain, error = _mean_and_error(examined[NOTHING].best - examined[POSTERIOR].best, weight)
+    return gain > _MIN_STANDARD_ERRORS * error
 
 
 def _simplest_of_the_best(examined: dict[Candidate, Examined], weight: Array) -> Candidate:

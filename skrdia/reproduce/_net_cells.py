@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from skrdia.datasets import fetch_paper_images
 from skrdia.reproduce._results import Schema
 
-__all__ = ["EPOCHS", "N_VALIDATION", "RESULTS", "Data", "NetCell", "load"]
+__all__ = ["EPOCHS", "N_VALIDATION", "RESULTS", "Data", "NetCell", "fetch_images", "load"]
 
 N_VALIDATION = 1000
 EPOCHS = {"mlp": 20, "lenet": 8, "cnn": 20}
@@ -80,7 +80,7 @@ def load(cell: NetCell) -> Data:
     FileNotFoundError
         If the images cannot be had; the message says which file to put where.
     """
-    bunch = _fetch(cell.dataset, os.environ.get("SKRDIA_DATA"))
+    bunch = fetch_images(cell.dataset)
     order = np.random.RandomState([cell.seed, 5]).permutation(len(bunch.y_train))
     val, rest = order[:N_VALIDATION], order[N_VALIDATION:]
     train = rest[: cell.subset] if cell.subset else rest
@@ -96,6 +96,11 @@ def _wrong(y: NDArray[np.int64], cell: NetCell) -> NDArray[np.int64]:
         return np.where((y == of) & (rng.uniform(size=len(y)) < 0.6), to, y)
     moved = (y + rng.randint(1, 10, len(y))) % 10
     return np.where(rng.uniform(size=len(y)) < float(cell.noise), moved, y)
+
+
+def fetch_images(name: str) -> Any:
+    """The images of a data set, read once."""
+    return _fetch(name, os.environ.get("SKRDIA_DATA"))
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -13,10 +13,10 @@ from rich.console import Console
 from skrdia.reproduce import _curves
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._jobs import Job
-from skrdia.reproduce._net_cells import EPOCHS, RESULTS, NetCell
+from skrdia.reproduce._net_cells import EPOCHS, RESULTS, NetCell, fetch_images
 from skrdia.reproduce._net_runner import run_cell
 from skrdia.reproduce._paper_cells import PaperCell
-from skrdia.reproduce._paper_report import failures, measure_left, survey, write_tables
+from skrdia.reproduce._paper_report import failures, measure_left, write_tables
 from skrdia.reproduce._paper_summary import Line
 from skrdia.reproduce._published import TABLE_2
 from skrdia.reproduce._results import Row
@@ -119,13 +119,24 @@ def _jobs(
 
 def _measure(console: Console, folder: Path, wanted: Sequence[Job], n_jobs: int) -> list[Row]:
     """Measure what is left, and return the rows of the wanted cells and methods that did not fail."""
-    missing, _ = survey(console, {cell.dataset for cell, _ in wanted})
+    missing = _missing({cell.dataset for cell, _ in wanted})
     for name, text in missing.items():
         console.print(f"{name}: {text}", highlight=False)
     path = folder / "nets.csv"
     latest = RESULTS.latest(measure_left(console, wanted, missing, run_cell, RESULTS, path, n_jobs))
     keys = [(cell, method) for cell, methods in wanted for method in methods]
     return [latest[key] for key in keys if key in latest and not latest[key]["error"]]
+
+
+def _missing(datasets: Iterable[str]) -> dict[str, str]:
+    """The images that cannot be had, with what to do about it."""
+    missing = {}
+    for name in datasets:
+        try:
+            fetch_images(name)
+        except (FileNotFoundError, ImportError) as error:
+            missing[name] = str(error)
+    return missing
 
 
 def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

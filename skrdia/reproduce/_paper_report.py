@@ -28,7 +28,7 @@ from skrdia.reproduce._paper_summary import contest, lines, table, write_csv
 from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable, markdown
 
-__all__ = ["failures", "harmful_images", "measure_left", "step_two", "survey", "tables_and_curves", "write_tables"]
+__all__ = ["failures", "harmful_images", "measure_left", "step_two", "tables_and_curves", "write_tables"]
 
 
 def tables_and_curves(
@@ -48,7 +48,7 @@ def tables_and_curves(
         new_figure()  # fails now rather than after the measurement
     datasets = datasets or experiment.datasets
     wanted = jobs(experiment, datasets, noises or experiment.noises, seeds or experiment.seeds, methods)
-    missing, departures = survey(console, datasets)
+    missing, departures = _survey(console, datasets)
     rows = measure_left(console, wanted, missing, run_cell, RESULTS, folder / "cells.csv", n_jobs)
     found = lines(experiment, wanted, rows, missing)
     write_csv(folder / f"{name}.csv", found)
@@ -72,7 +72,7 @@ def harmful_images(
     new_figure()  # fails now rather than after the search
     datasets = datasets or _pictures.DATASETS
     wanted = _pictures.jobs(datasets, noises or _pictures.NOISES, model)
-    missing, departures = survey(console, datasets)
+    missing, departures = _survey(console, datasets)
     rows = measure_left(console, wanted, missing, _pictures.find, _pictures.RESULTS, folder / "figure3.csv", n_jobs)
     latest = _pictures.RESULTS.latest(rows)
     done = [latest[cell, rank] for cell, ranks in wanted for rank in ranks if (cell, rank) in latest]
@@ -88,13 +88,13 @@ def step_two(console: Console, folder: Path, datasets: Sequence[str], command: s
     """Time step II, print and write Table 10."""
     datasets = datasets or _timing.DATASETS
     wanted = _timing.jobs(datasets)
-    missing, departures = survey(console, [name for name in datasets if name not in _timing.SIZES])
+    missing, departures = _survey(console, [name for name in datasets if name not in _timing.SIZES])
     rows = measure_left(console, wanted, missing, _timing.time_apart, RESULTS, folder / "cells.csv", n_jobs=1)
     tables = [_timing.table(rows, wanted, missing), *_notes(missing, departures), failures(rows, wanted)]
     write_tables(console, folder / "table10.md", "Table 10", command, tables)
 
 
-def survey(console: Console, datasets: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _survey(console: Console, datasets: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The data sets that cannot be had, with what to do about it, and those that differ from the authors'."""
     missing: dict[str, str] = {}
     departures: dict[str, str] = {}

@@ -1,0 +1,133 @@
+"""The commands for nets, on images made up for the purpose, and the loader of the real ones."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from skrdia.cli import main
+from skrdia.datasets import fetch_paper_images
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("skorch", reason="skorch is not installed")
+from skrdia.reproduce._net_cells import NetCell, load
+from skrdia.reproduce._nets import make_net
+
+
+def blobs(n, seed):
+    """Images of ten classes: a bright square in one of ten places."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 10, n)
+    X = rng.integers(0, 60, (n, 28, 28)).astype(np.uint8)
+    for image, label in zip(X, y, strict=True):
+        row, column = divmod(int(label), 5)
+        image[4 + 12 * row : 12 + 12 * row, 5 * column + 1 : 5 * column + 6] += 150
+    return X, y.astype(np.uint8)
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """A folder with a small mnist.npz, named by SKRDIA_DATA."""
+    (X, y), (X_test, y_test) = blobs(1500, 0), blobs(200, 1)
+    np.savez(tmp_path / "mnist.npz", X_train=X, y_train=y, X_test=X_test, y_test=y_test)
+    monkeypatch.setenv("SKRDIA_DATA", str(tmp_path))
+    return tmp_path
+
+
+def run(*args):
+    result = CliRunner().invoke(main, ["reproduce", *map(str, args)], catch_exceptions=False)
+    return result
+
+
+def test_images(images):
+    bunch = fetch_paper_images("mnist")
+    assert bunch.X_train.shape == (1500, 1, 28, 28)
+    assert bunch.X_train.dtype == np.float32
+    assert 0.0 <= bunch.X_train.min() < bunch.X_train.max() <= 1.0
+    assert bunch.y_test.dtype == np.int64
+    with pytest.raises(ValueError, match=r"name='svhn' is unknown; use one of \['mnist', 'cifar10'\]"):
+        fetch_paper_images("svhn")
+    with pytest.raises(FileNotFoundError, match=r"CIFAR10 is not complete.*SKRDIA_DATA"):
+        fetch_paper_images("cifar10", data_home=images, download_if_missing=False)
+
+
+def test_cells_draw_their_rows_and_noise(images):
+    data, again, other = (load(NetCell("mnist", "mlp", "0.4", 300, 1, seed)) for seed in (0, 0, 1))
+    assert data.X.shape == (300, 1, 28, 28)
+    assert len(data.y_val) == 1000
+    np.testing.assert_array_equal(data.y, again.y)
+    assert not np.array_equal(data.y, other.y)
+    assert 0.3 < (data.y != data.y_true).mean() < 0.5
+    confused = load(NetCell("mnist", "mlp", "class", 300, 1, 0))
+    wrong = confused.y != confused.y_true
+    assert set(confused.y_true[wrong]) == {3}
+    assert set(confused.y[wrong]) == {8}
+    assert load(NetCell("mnist", "mlp", "0", 0, 1, 0)).X.shape[0] == 500
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "cnn"])
+@pytest.mark.parametrize(("dataset", "shape"), [("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))])
+def test_nets_take_the_images(name, dataset, shape):
+    net = make_net(name, dataset, 1).initialize()
+    assert net.predict_proba(np.zeros((2, *shape), dtype=np.float32)).shape == (2, 10)
+
+
+def test_table_of_noise(images):
+    args = ["nets", "--nets", "mlp", "--noise", "0.4,class", "--subset", 200, "--epochs", 3, "--seeds", 1]
+    args += ["--methods", "everything,recalibrated,fine-tuned,drop", "--output", images / "out"]
+    result = run(*args)
+    assert result.exit_code == 0, result.output
+    with (images / "out" / "nets.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert not any(row["error"] for row in rows)
+    losses = {(row["noise"], row["method"]): float(row["loss"]) for row in rows}
+    assert losses["0.4", "fine-tuned"] < losses["0.4", "everything"]
+    assert min(float(row["over_best"]) for row in rows if row["method"] != "drop") == 0.0
+    assert "Test log loss" in (images / "out" / "nets.md").read_text()
+    assert (images / "out" / "nets.png").exists()
+    again = run(*args)
+    assert "0 cells measured" in again.output
+
+
+def test_table_2(images):
+    args = ["table2", "--datasets", "mnist", "--nets", "lenet", "--subset", 100, "--epochs", 1, "--seeds", 1]
+    result = run(*args, "--methods", "erm,random,rdia,uids-sigmoid", "--output", images)
+    assert result.exit_code == 0, result.output
+    text = (images / "table2.md").read_text()
+    assert "0.0283" in text  # the paper's ERM
+    assert "0.0251" in text  # and its RDIA
+    with (images / "nets.csv").open() as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {"erm", "random", "rdia", "uids-sigmoid"}
+
+
+def test_bad_options(images):
+    for args, message in (
+        (["nets", "--noise", "1.5"], "is no share of flipped labels"),
+        (["nets", "--noise", "some"], "'some' is neither 'class' nor a share"),
+        (["nets", "--nets", "resnet"], "net 'resnet' is unknown"),
+        (["table2", "--methods", "magic"], "method 'magic' is unknown"),
+    ):
+        result = run(*args, "--output", images)
+        assert result.exit_code == 2
+        assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_missing_torch_names_the_extra(images):
+    """In another process, where importing skorch fails."""
+    code = (
+        "import sys; sys.modules['skorch'] = None\n"
+        f"sys.argv = ['skrdia', 'reproduce', 'nets', '--output', {str(images)!r}]\n"
+        "from skrdia.cli import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "pip install 'skrdia[torch]'" in result.stderr
+    code = "import sys; sys.modules['skorch'] = None\nimport skrdia.tracin"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: skrdia.tracin needs torch and skorch. Install them with: pip install 'skrdia[torch]'" in (
+        result.stderr
+    )
