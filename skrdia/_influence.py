@@ -138,7 +138,7 @@ def influence(
         Validation labels, correct ones.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights the estimator was fitted with.
-    hessian : {"newton-cg", "direct", "lissa", "identity"} or callable, default="newton-cg"
+    hessian : {"newton-cg", "direct", "lissa", "ekfac", "identity"} or callable, default="newton-cg"
         How the inverse Hessian is applied, see `skrdia.solvers`.
     random_state : int, RandomState instance or None, default=None
         For "lissa".
@@ -244,7 +244,7 @@ def influence_matrix(
         Validation labels.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights the estimator was fitted with.
-    hessian : {"newton-cg", "direct", "lissa", "identity"} or callable, default="newton-cg"
+    hessian : {"newton-cg", "direct", "lissa", "ekfac", "identity"} or callable, default="newton-cg"
         How the inverse Hessian is applied, see `skrdia.solvers`. "direct" factorises once for all validation rows.
     random_state : int, RandomState instance or None, default=None
         For "lissa".

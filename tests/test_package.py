@@ -1,6 +1,7 @@
 """The package as a whole: what importing it loads, its documentation, its command and its data."""
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 import subprocess
@@ -47,6 +48,8 @@ def public_names():
     modules = [skrdia] + [
         importlib.import_module(f"skrdia.{name}") for name in ("datasets", "signals", "solvers", "strategies", "views")
     ]
+    if importlib.util.find_spec("skorch") is not None:
+        modules.append(importlib.import_module("skrdia.tracin"))
     for module in modules:
         for name in module.__all__:
             value = getattr(module, name)
