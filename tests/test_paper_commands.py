@@ -309,7 +309,7 @@ def test_an_image_that_no_model_gets_right_is_a_failure(command, images, figures
     result = command("figure3", "--datasets", "cifar10", "--noise", "0")
     assert result.exit_code == 0, result.output
     assert (
-        "| Picture(dataset='cifar10', noise=0.0, label=1) | third | ValueError: "
+        "| Picture(dataset='cifar10', noise=0.0, label=1, model='logistic') | third | ValueError: "
         in (tmp_path / "out" / "figure3.md").read_text().partition("## Failures")[2]
     )
     rows = _pictures.RESULTS.read(tmp_path / "out" / "figure3.csv")

@@ -13,8 +13,10 @@ from skrdia.datasets import fetch_paper_images
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("skorch", reason="skorch is not installed")
+from skrdia.reproduce import _pictures
 from skrdia.reproduce._net_cells import NetCell, load
 from skrdia.reproduce._nets import make_net
+from skrdia.reproduce._paper_cells import Data
 
 
 def blobs(n, seed):
@@ -102,6 +104,22 @@ def test_table_2(images):
     assert "0.0251" in text  # and its RDIA
     with (images / "nets.csv").open() as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"erm", "random", "rdia", "uids-sigmoid"}
+
+
+def test_harmful_images_of_a_net(monkeypatch):
+    """Under a net, a training image with a wrong label harms a test image of that label most."""
+    X, y = blobs(900, 0)
+    kept = np.isin(y, (1, 7))
+    X, y_true = X[kept].reshape(kept.sum(), -1) / 255.0, (y[kept] == 1).astype(np.int64)
+    y = y_true.copy()
+    y[:10] = 1 - y[:10]
+    half = len(y) // 2
+    rows = Data(X[:half], y[:half], y_true[:half], X[:half], y_true[:half], X[half:], y_true[half:])
+    monkeypatch.setattr(_pictures, "load", lambda cell: rows)
+    found = _pictures.find(_pictures.Picture("mnist", 0.1, 1, "lenet"), list(_pictures.RANKS))
+    assert not any(row["error"] for row in found)
+    assert [row["true_label"] for row in found] == [0, 0, 0]
+    assert found[0]["influence"] >= found[2]["influence"]
 
 
 def test_bad_options(images):

@@ -155,6 +155,7 @@ def table(rows: Iterable[Row]) -> TextTable:
     text = [
         [
             row["dataset"],
+            row["model"],
             f"{row['noise']:g}",
             str(row["label"]),
             str(row["test_row"]),
@@ -165,7 +166,17 @@ def table(rows: Iterable[Row]) -> TextTable:
         ]
         for row in rows
     ]
-    columns = ["data set", "noise", "label", "test row", "test loss", "training row", "its right label", "influence"]
+    columns = [
+        "data set",
+        "model",
+        "noise",
+        "label",
+        "test row",
+        "test loss",
+        "training row",
+        "its right label",
+        "influence",
+    ]
     return TextTable("Figure 3: the training images of the same label that harm a test image most", columns, text)
 
 
