@@ -28,10 +28,6 @@ class Delegates:
 
     estimator_: Any
 
-    def _base(self) -> Any:
-        """The base estimator, unfitted."""
-        raise NotImplementedError
-
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the label of each row.

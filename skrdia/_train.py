@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import take
-from skrdia.views import draft, epochs, scaler, trainer
+from skrdia.views import capability, draft
 from skrdia.views._base import Array
 
 __all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "scale_logits", "takes_weights"]
@@ -45,7 +45,7 @@ def fit_targets(
     A net of skorch takes soft targets as they are; of the epochs it keeps the one with the lowest loss on `judges`,
     validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
-    train = trainer(last_step(estimator)[1])
+    train = capability(last_step(estimator)[1], "fit_targets")
     if train is not None:
         return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm and warm[0])
     rows, labels = np.nonzero(targets)
@@ -94,7 +94,7 @@ def fine_tune(
     `on_epoch` is called with the copy after every epoch.
     """
     if not hasattr(estimator, "steps"):
-        train_on = epochs(estimator)
+        train_on = capability(estimator, "train_on")
         return train_on(estimator, X, targets, classes, n_epochs, on_epoch=on_epoch, seed=seed)
     fitted = copy.copy(estimator)
     name, last = estimator.steps[-1]
@@ -119,7 +119,7 @@ def scale_logits(estimator: Any, factor: float, X: Any) -> Any:
         scaled = scale_logits(last, factor, estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
         fitted.steps = [*estimator.steps[:-1], (name, scaled)]
         return None if scaled is None else fitted
-    scaled = scaler(estimator)(estimator, factor)
+    scaled = capability(estimator, "scale_logits")(estimator, factor)
     if scaled is None:
         return None
     expected = softmax(factor * safe_log(estimator.predict_proba(X)), axis=1)
@@ -141,7 +141,7 @@ def safe_log(proba: Array) -> Array:
 
 def is_net(estimator: Any) -> bool:
     """Whether the estimator, or the last step of a pipeline, is a net that can be fine-tuned."""
-    return epochs(last_step(estimator)[1]) is not None
+    return capability(last_step(estimator)[1], "train_on") is not None
 
 
 def takes_weights(estimator: Any) -> bool:
@@ -149,7 +149,7 @@ def takes_weights(estimator: Any) -> bool:
     last = last_step(estimator)[1]
     accepted = signature(last.fit).parameters
     return (
-        trainer(last) is not None
+        capability(last, "fit_targets") is not None
         or "sample_weight" in accepted
         or any(parameter.kind == Parameter.VAR_KEYWORD for parameter in accepted.values())
     )

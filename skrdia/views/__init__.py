@@ -5,14 +5,12 @@ from skrdia.views._base import (
     Options,
     View,
     as_view,
+    capability,
     check_supported,
     draft,
-    epochs,
     has_view,
     regularised,
-    scaler,
     soften,
-    trainer,
 )
 
 __all__ = [
@@ -20,12 +18,10 @@ __all__ = [
     "Options",
     "View",
     "as_view",
+    "capability",
     "check_supported",
     "draft",
-    "epochs",
     "has_view",
     "regularised",
-    "scaler",
     "soften",
-    "trainer",
 ]

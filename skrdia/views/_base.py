@@ -26,14 +26,12 @@ __all__ = [
     "Options",
     "View",
     "as_view",
+    "capability",
     "check_supported",
     "draft",
-    "epochs",
     "has_view",
     "regularised",
-    "scaler",
     "soften",
-    "trainer",
 ]
 
 Array = NDArray[np.float64]
@@ -309,55 +307,21 @@ def check_supported(estimator: Any) -> None:
         _factory(estimator).check(estimator)
 
 
-def trainer(estimator: Any) -> Any:
-    """Return the function that trains this type of estimator on soft targets.
+def capability(estimator: Any, name: str) -> Any:
+    """Return what nets of this type can do, and other classifiers cannot.
 
     Parameters
     ----------
     estimator : classifier
         Not a pipeline.
+    name : {"fit_targets", "train_on", "scale_logits"}
+        Train on soft targets; train a fitted net for some epochs more; multiply its logits by a factor.
 
     Returns
     -------
     callable or None
-        None where `fit` with sample weights does it.
+        None where this type has no such function.
     """
-    return _capability(estimator, "fit_targets")
-
-
-def epochs(estimator: Any) -> Any:
-    """Return the function that trains a fitted net of this type for some epochs more.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Not a pipeline.
-
-    Returns
-    -------
-    callable or None
-        None where the type has no epochs.
-    """
-    return _capability(estimator, "train_on")
-
-
-def scaler(estimator: Any) -> Any:
-    """Return the function that multiplies the logits of a fitted net of this type, through its last layer.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Not a pipeline.
-
-    Returns
-    -------
-    callable or None
-        None where the type has no layers.
-    """
-    return _capability(estimator, "scale_logits")
-
-
-def _capability(estimator: Any, name: str) -> Any:
     return getattr(_factory(estimator), name, None) if _registered(estimator) else None
 
 
