@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -266,6 +267,16 @@ def test_auto_on_mlp_classifier(solver):
         everything = clone(model).fit(X[:600], np.append(noisy, y[val]))
     losses = [log_loss(y[test], m.predict_proba(X[test])) for m in (clf, everything)]
     assert losses[0] < 0.7 * losses[1]
+
+
+def test_data_frames():
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    model = MLPClassifier((8,), max_iter=20, random_state=0)
+    clf = RDIAClassifier(model, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        clf.fit(frame.iloc[train], noisy, X_val=frame.iloc[val], y_val=y[val])
+    assert clf.score(frame.iloc[test], y[test]) > 0.8
+    assert list(clf.feature_names_in_) == list(frame.columns)
 
 
 def test_pipelines_and_searches():

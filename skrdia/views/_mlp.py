@@ -30,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skrdia._sklearn import _safe_indexing
 from skrdia.views._base import Array, Layer, Options, View
 from skrdia.views._logistic import LogisticView, _Sigmoid, _Softmax, with_one
 from skrdia.views._pipeline import PipelineView
@@ -295,7 +296,11 @@ class MLPFactory:
             step = net.fit if net.solver == "lbfgs" else net.partial_fit
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                step(X[rows], classes[labels], **({} if (weight == 1.0).all() else {"sample_weight": weight}))
+                step(
+                    _safe_indexing(X, rows),
+                    classes[labels],
+                    **({} if (weight == 1.0).all() else {"sample_weight": weight}),
+                )
             on_epoch(net)
         return net.set_params(**warm)
 

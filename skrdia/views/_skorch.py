@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
 from skrdia._progress import tell
+from skrdia._sklearn import _safe_indexing
 from skrdia.views._base import Array
 
 __all__ = ["copy_net", "fit_targets", "train_on"]
@@ -107,7 +108,7 @@ def copy_net(net: Any, **params: Any) -> Any:
 
 def _train(net: Any, X: Any, targets: Array, n_epochs: int, watch: _Watch | None) -> None:
     rows = np.flatnonzero(targets.any(axis=1))
-    X, targets = (X if len(rows) == len(targets) else X[rows]), targets[rows]
+    X, targets = (X if len(rows) == len(targets) else _safe_indexing(X, rows)), targets[rows]
     codes = targets.argmax(axis=1)
     with _trained_on(net, None if _is_hard(targets) else targets, watch, n_epochs):
         net.notify("on_train_begin", X=X, y=codes)
@@ -229,7 +230,10 @@ class _Judge(_Watch):
     def __init__(self, net: Any, X_val: Any, targets_val: Array) -> None:
         super().__init__(net, self._compare)
         rows = np.flatnonzero(targets_val.any(axis=1))
-        self._X, self._targets = (X_val if len(rows) == len(targets_val) else X_val[rows]), targets_val[rows]
+        self._X, self._targets = (
+            (X_val if len(rows) == len(targets_val) else _safe_indexing(X_val, rows)),
+            targets_val[rows],
+        )
         self.dataset = net.get_dataset(self._X, self._targets.argmax(axis=1))
         self._best: tuple[float, Any] = (np.inf, None)
 
