@@ -34,7 +34,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
 from skrdia._rdia import RDIAClassifier
-from skrdia._rows import _check_sources, _check_trusted, as_indexable, stack
+from skrdia._rows import _check_sources, as_indexable, check_trusted, stack
 from skrdia._train import predict_targets, safe_log
 from skrdia._treatments import CLEANLAB, METHODS, NEEDS_VIEW, REFERENCE, Method, Table, Task, own
 from skrdia._validation import check_labels, check_sample_weight, encode
@@ -380,7 +380,7 @@ def _read(X: Any, y: Any, X_val: Any, y_val: Any, trusted: Any, sample_weight: A
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, len(y))
     if X_val is None:
-        mask = _check_trusted(trusted, len(y))
+        mask = check_trusted(trusted, len(y))
     else:
         RDIAClassifier()._check_columns(X, X_val)
         X_val, y_val = as_indexable(X_val), check_labels(y_val, "y_val")

@@ -15,7 +15,7 @@ from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.views._base import Array
 
-__all__ = ["Fold", "Rows", "Split", "split_rows", "stack", "take"]
+__all__ = ["Fold", "Rows", "Split", "check_trusted", "split_rows", "stack", "take"]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions of the rows to train on, and of those to test."""
@@ -73,7 +73,7 @@ def split_rows(
     weight = check_sample_weight(sample_weight, len(y))
     mask = np.zeros(len(y), dtype=bool)
     if trusted is not None:
-        mask = _check_trusted(trusted, len(y))
+        mask = check_trusted(trusted, len(y))
     elif X_val is None and cv is None:
         mask = _hold_out(y, weight, validation_fraction, random_state)
     classes = _check_classes(y[~mask], weight[~mask])
@@ -134,7 +134,7 @@ def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any) -> None:
         raise ValueError(f"The validation rows are given twice, by {' and '.join(given)}; give one of them.")
 
 
-def _check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
+def check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
     mask = np.asarray(trusted)
     if mask.dtype != bool:
         raise ValueError(

@@ -33,7 +33,7 @@ OPTIONAL = [
     "tqdm",
 ]
 HAS_TORCH = importlib.util.find_spec("skorch") is not None
-OF_TORCH = {f"skrdia.{name}" for name in ("_ls_rules", "tracin", "views._torch", "views._skorch")} | {
+OF_TORCH = {f"skrdia.{name}" for name in ("_ls_rules", "_rdia_ls", "tracin", "views._torch", "views._skorch")} | {
     f"skrdia.reproduce.{name}" for name in ("_nets", "_net_methods")
 }
 # Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
