@@ -168,6 +168,11 @@ class RDIALSClassifier(NeuralNetClassifier):
         labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return labels
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of `predict` on rows X with labels y, (n,), weighted by `sample_weight`."""
+        accuracy: float = super().score(X, y, sample_weight=sample_weight)
+        return accuracy
+
     def _go_on(self, X: Any, labels: Any, rows: Any, judges: Any, flipped: Any, **fit_params: Any) -> RDIALSClassifier:
         classes = self.classes_
         codes = encode(labels, classes, "y")

@@ -20,8 +20,8 @@ from skorch import NeuralNetClassifier  # noqa: E402
 from skorch.callbacks import EpochScoring  # noqa: E402
 from skorch.dataset import ValidSplit  # noqa: E402
 
+from skrdia import RDIALSClassifier  # noqa: E402
 from skrdia._ls_rules import RULES  # noqa: E402
-from skrdia._rdia_ls import RDIALSClassifier  # noqa: E402
 
 
 class Net(torch.nn.Sequential):
