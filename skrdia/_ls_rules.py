@@ -22,15 +22,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["RULES", "Batch", "Judgement", "clean_share", "label_posterior", "relabelled_loss", "symmetric_channel"]
+__all__ = [
+    "RULES",
+    "Batch",
+    "Judgement",
+    "clean_share",
+    "label_posterior",
+    "relabelled_loss",
+    "symmetric_channel",
+    "symmetric_noise_rate",
+]
 
 _GCE_EXPONENT = 0.9
 _CERTAIN = 0.7
 """Rows whose posterior has no label above this are left out by "posterior"."""
+
+_MAX_LOG_POWER = 3.0
+"""Bound of the logarithm of the power that sharpens what is remembered, and of that which flattens it."""
 
 _SIGUA_SHARE = 0.01
 """Weight of the gradient ascent of "sigua"."""
@@ -101,6 +117,40 @@ def label_posterior(proba: Tensor, y: Tensor, noise_rate: float) -> Tensor:
     """Posterior (B, K) of the right label: what is predicted times how likely it was to become the given one."""
     joint = proba * symmetric_channel(noise_rate, proba.shape[1], proba)[:, y].T
     return joint / joint.sum(dim=1, keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny)
+
+
+def symmetric_noise_rate(proba: NDArray[np.float64], codes: NDArray[np.intp]) -> float:
+    """Estimate tau of a symmetric channel by maximum likelihood.
+
+    The given labels follow (1 - tau) q_iy + tau (1 - q_iy) / (K - 1), with q proportional to proba to the power of b,
+    which is estimated with tau: probabilities remembered from the first epochs are too flat.
+
+    Parameters
+    ----------
+    proba : array of shape (n, K)
+        Probabilities of every row.
+    codes : array of shape (n,)
+        The given labels, 0 to K - 1.
+
+    Returns
+    -------
+    rate : float
+        From 0 to 1 - 1 / K, where labels are independent of the rows.
+    """
+    n_classes = proba.shape[1]
+    log_proba = np.log(np.maximum(proba, np.finfo(np.float64).tiny))
+    given = log_proba[np.arange(len(codes)), codes]
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        power, rate = np.exp(parameters[0]), parameters[1]
+        right = np.exp(power * given - logsumexp(power * log_proba, axis=1))
+        seen = (1.0 - rate) * right + rate * (1.0 - right) / (n_classes - 1)
+        return float(-np.log(np.maximum(seen, np.finfo(np.float64).tiny)).mean())
+
+    bounds = [(-_MAX_LOG_POWER, _MAX_LOG_POWER), (0.0, 1.0 - 1.0 / n_classes)]
+    starts = ((0.0, share * bounds[1][1]) for share in (0.1, 0.6))
+    best = min((minimize(loss, start, bounds=bounds, method="L-BFGS-B") for start in starts), key=lambda fit: fit.fun)
+    return float(best.x[1])
 
 
 def _nll(log_proba: Tensor, y: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skrdia._noise_model import label_posterior as em_posterior
 from skrdia._rows import check_trusted, take
-from skrdia._validation import check_labels, encode, one_hot
+from skrdia._validation import check_labels, encode
 
 try:
     import torch
@@ -25,7 +24,7 @@ try:
     from torch import Tensor, nn
     from torch.utils.data import Dataset, Subset
 
-    from skrdia._ls_rules import RULES, Batch
+    from skrdia._ls_rules import RULES, Batch, symmetric_noise_rate
 except ImportError as error:
     raise ImportError(
         "RDIALSClassifier needs torch and skorch. Install them with: pip install 'skrdia[torch]'"
@@ -35,6 +34,9 @@ __all__ = ["RDIALSClassifier"]
 
 _MOMENTUM = 0.9
 """Of the mean of a row's probabilities over the epochs."""
+
+_ENOUGH_ROWS = 10_000
+"""Rows that the noise rate is estimated from, evenly spaced where there are more."""
 
 
 class RDIALSClassifier(NeuralNetClassifier):
@@ -303,8 +305,8 @@ class RDIALSClassifier(NeuralNetClassifier):
         proba = run.memory[run.seen].double().cpu().numpy()
         codes = run.codes[run.seen.numpy()]
         if run.judges is None:
-            posterior = em_posterior(proba, one_hot(codes, n_classes), np.ones(len(codes)))
-            rate = 1.0 - float(posterior[np.arange(len(codes)), codes].mean())
+            rows = np.arange(0, len(codes), -(-len(codes) // _ENOUGH_ROWS))
+            rate = symmetric_noise_rate(proba[rows], codes[rows])
         else:
             error = float((self.predict_proba(run.judges[0]).argmax(axis=1) != run.judges[1]).mean())
             agreement = float((proba.argmax(axis=1) == codes).mean())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sklearn.utils import Bunch
 
-from skrdia.datasets._paper_files import cache_folder, obtain
+from skrdia.datasets._paper_files import File, cache_folder, obtain
 from skrdia.datasets._paper_readers import Table
 from skrdia.datasets._paper_tasks import TASKS, Shape, Source, Task
 
-__all__ = ["PAPER_DATASETS", "STAND_INS", "fetch_paper_dataset", "obtain_task"]
+__all__ = ["PAPER_DATASETS", "STAND_INS", "fetch_paper_dataset", "obtain_source"]
 
 PAPER_DATASETS = tuple(name for name, task in TASKS.items() if not task.stands_for)
 STAND_INS = {name: task.stands_for for name, task in TASKS.items() if task.stands_for}
@@ -87,7 +87,7 @@ def fetch_paper_dataset(
     if name not in TASKS:
         raise ValueError(f"name={name!r} is unknown; use one of {list(TASKS)}.")
     task = TASKS[name]
-    source, paths = obtain_task(task, cache_folder(data_home), download_if_missing)
+    source, paths = obtain_source(task.title, task.sources, cache_folder(data_home), download_if_missing)
     bunch = Bunch(name=name, title=task.title, image_shape=task.image_shape, departure=source.departure)
     bunch.target_names = list(task.target_names)
     bunch.files = [str(path) for path in paths]
@@ -98,20 +98,31 @@ def fetch_paper_dataset(
     return bunch
 
 
-def obtain_task(task: Task, cache: Path, download_if_missing: bool) -> tuple[Source, list[Path]]:
+class HasFiles(Protocol):
+    """A source of a data set."""
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What it consists of."""
+
+
+_S = TypeVar("_S", bound=HasFiles)
+
+
+def obtain_source(title: str, sources: Sequence[_S], cache: Path, download_if_missing: bool) -> tuple[_S, list[Path]]:
     """Return the first source all of whose files are on this machine, or else can be had, and their paths."""
     for download in (False, True) if download_if_missing else (False,):
         reasons = []
-        for source in task.sources:
+        for source in sources:
             try:
                 return source, [obtain(file, cache, download) for file in source.files]
             except FileNotFoundError as error:
                 reasons.append(str(error))
     choices = "\nor\n".join(
-        "\n".join(f"  {file.name} from {file.url or file.origin}" for file in source.files) for source in task.sources
+        "\n".join(f"  {file.name} from {file.url or file.origin}" for file in source.files) for source in sources
     )
     raise FileNotFoundError(
-        f"{task.title} is not complete on this machine. Put these files into the folder that the environment variable "
+        f"{title} is not complete on this machine. Put these files into the folder that the environment variable "
         f"SKRDIA_DATA names (now {os.environ.get('SKRDIA_DATA') or 'unset'}) or into {cache}:\n{choices}\n"
         + "\n".join(dict.fromkeys(reasons))
     )

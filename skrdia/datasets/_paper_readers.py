@@ -30,6 +30,7 @@ __all__ = [
     "Table",
     "cifar10_binary",
     "cifar10_jpeg",
+    "cifar100_binary",
     "mnist_idx",
     "mnist_npz",
     "read_cifar10_binary",
@@ -166,21 +167,32 @@ def cifar10_binary(paths: Sequence[Path]) -> Images:
         return _images_of(train), _images_of(_member(archive, "test_batch"))
 
 
+def cifar100_binary(paths: Sequence[Path]) -> Images:
+    """All hundred classes: bytes (n, 32, 32, 3) and labels, of the training and of the test images."""
+    with tarfile.open(paths[0]) as archive:
+        train, test = (_bytes(archive, f"cifar-100-binary/{part}.bin") for part in ("train", "test"))
+    return _images_of(train, 2), _images_of(test, 2)
+
+
 def read_cifar10_binary(paths: Sequence[Path]) -> list[Table]:
     return [_two_classes(*part, _CIFAR_CAT, _CIFAR_BIRD) for part in cifar10_binary(paths)]
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    file = archive.extractfile(f"cifar-10-batches-bin/{name}.bin")
+    return _bytes(archive, f"cifar-10-batches-bin/{name}.bin")
+
+
+def _bytes(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
     if file is None:
-        raise ValueError(f"{name}.bin is not a file")
+        raise ValueError(f"{name} is not a file")
     return file.read()
 
 
-def _images_of(records: bytes) -> LabelledImages:
-    """Images and labels of records of a label and three planes of 32 x 32 bytes."""
-    labelled = np.frombuffer(records, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
-    return labelled[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labelled[:, 0]
+def _images_of(records: bytes, n_labels: int = 1) -> LabelledImages:
+    """Images and labels of records of labels, the last of which counts, and three planes of 32 x 32 bytes."""
+    labelled = np.frombuffer(records, np.uint8).reshape(-1, n_labels + 3 * 32 * 32)
+    return labelled[:, n_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labelled[:, n_labels - 1]
 
 
 def read_cifar10_jpeg(paths: Sequence[Path]) -> list[Table]:

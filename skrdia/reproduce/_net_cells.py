@@ -94,7 +94,8 @@ def _wrong(y: NDArray[np.int64], cell: NetCell) -> NDArray[np.int64]:
     if cell.noise == "class":
         of, to = _CONFUSED[cell.dataset]
         return np.where((y == of) & (rng.uniform(size=len(y)) < 0.6), to, y)
-    moved = (y + rng.randint(1, 10, len(y))) % 10
+    n_classes = int(y.max()) + 1
+    moved = (y + rng.randint(1, n_classes, len(y))) % n_classes
     return np.where(rng.uniform(size=len(y)) < float(cell.noise), moved, y)
 
 

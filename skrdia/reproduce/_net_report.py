@@ -22,7 +22,7 @@ from skrdia.reproduce._published import TABLE_2
 from skrdia.reproduce._results import Row
 from skrdia.reproduce._text import TextTable, percent
 
-__all__ = ["METHODS", "TABLE_2_METHODS", "noise_table", "table_2"]
+__all__ = ["METHODS", "TABLE_2_METHODS", "missing_images", "need_nets", "noise_table", "table_2"]
 
 METHODS = (
     *("everything", "recalibrated", "trusted only", "fine-tuned"),
@@ -44,7 +44,7 @@ def noise_table(
     command: str,
 ) -> None:
     """Measure nets on MNIST with wrong labels, and draw the losses over the share of them."""
-    _need_nets()
+    need_nets()
     new_figure()  # fails now rather than after the measurement
     wanted = _jobs(["mnist"], nets, noises, subset, epochs, seeds, methods)
     rows = _measure(console, folder, wanted, n_jobs)
@@ -75,7 +75,7 @@ def table_2(
     command: str,
 ) -> None:
     """Measure the paper's Table 2."""
-    _need_nets()
+    need_nets()
     wanted = _jobs(datasets, nets, ["0"], subset, epochs, seeds, methods)
     rows = _measure(console, folder, wanted, n_jobs)
     text = []
@@ -95,7 +95,7 @@ def table_2(
     write_tables(console, folder / "table2.md", "Table 2", command, tables)
 
 
-def _need_nets() -> None:
+def need_nets() -> None:
     """Fail now, with the extra to install, where torch or skorch is missing."""
     import_module("skrdia.reproduce._nets")
 
@@ -119,7 +119,7 @@ def _jobs(
 
 def _measure(console: Console, folder: Path, wanted: Sequence[Job], n_jobs: int) -> list[Row]:
     """Measure what is left, and return the rows of the wanted cells and methods that did not fail."""
-    missing = _missing({cell.dataset for cell, _ in wanted})
+    missing = missing_images({cell.dataset for cell, _ in wanted})
     for name, text in missing.items():
         console.print(f"{name}: {text}", highlight=False)
     path = folder / "nets.csv"
@@ -128,7 +128,7 @@ def _measure(console: Console, folder: Path, wanted: Sequence[Job], n_jobs: int)
     return [latest[key] for key in keys if key in latest and not latest[key]["error"]]
 
 
-def _missing(datasets: Iterable[str]) -> dict[str, str]:
+def missing_images(datasets: Iterable[str]) -> dict[str, str]:
     """The images that cannot be had, with what to do about it."""
     missing = {}
     for name in datasets:

@@ -21,10 +21,12 @@ try:
 except ImportError as error:
     raise ImportError("Nets need torch and skorch. Install them with: pip install 'skrdia[torch]'") from error
 
-__all__ = ["REFIT_RATE", "make_net"]
+__all__ = ["DEVICE", "REFIT_RATE", "make_net", "module_of"]
 
 REFIT_RATE = {"mnist": 1e-5, "cifar10": 1e-3}
 """The paper's learning rates for the retraining."""
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def make_net(name: str, dataset: str, n_epochs: int, n_classes: int = 10) -> Any:
@@ -45,24 +47,42 @@ def make_net(name: str, dataset: str, n_epochs: int, n_classes: int = 10) -> Any
     -------
     NeuralNetClassifier
     """
-    size = (1, 28) if dataset == "mnist" else (3, 32)
     adam = {"optimizer": torch.optim.Adam, "lr": 1e-3}
     sgd = {"optimizer": torch.optim.SGD, "lr": 1e-2, "optimizer__momentum": 0.9}
     return NeuralNetClassifier(
-        _MODULES[name],
-        module__channels=size[0],
-        module__width=size[1],
-        module__n_classes=n_classes,
+        **module_of(name, dataset, n_classes),
         criterion=nn.CrossEntropyLoss,
         max_epochs=n_epochs,
         batch_size=64,
         iterator_train__shuffle=True,
         iterator_valid__batch_size=500,
         train_split=None,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=DEVICE,
         verbose=0,
         **(adam if dataset == "mnist" else sgd),
     )
+
+
+def module_of(name: str, dataset: str, n_classes: int) -> dict[str, Any]:
+    """Return the parameters with which skorch makes the module.
+
+    Parameters
+    ----------
+    name : {"mlp", "lenet", "cnn"}
+        The architecture.
+    dataset : {"mnist", "cifar10", "cifar100"}
+        Decides the size of the images.
+    n_classes : int
+        Number of outputs.
+
+    Returns
+    -------
+    parameters : dict
+        `module`, and its own with the prefix "module__".
+    """
+    channels, width = (1, 28) if dataset == "mnist" else (3, 32)
+    own = {"channels": channels, "width": width, "n_classes": n_classes}
+    return {"module": _MODULES[name]} | {f"module__{key}": value for key, value in own.items()}
 
 
 def _mlp(channels: int, width: int, n_classes: int) -> nn.Module:

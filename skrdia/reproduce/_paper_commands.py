@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
-from skrdia.reproduce import _net_report, _pictures, _timing
+from skrdia.reproduce import _ls_report, _net_report, _pictures, _timing
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
+from skrdia.reproduce._ls_runner import FINDERS, METHODS
 from skrdia.reproduce._net_cells import EPOCHS
 from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
 
@@ -108,6 +109,25 @@ def _table2(
     _complain(lambda: _net_report.table_2(wide_console(), output, *args, *rest))
 
 
+def _relabelling_command(name: str) -> click.Command:
+    dataset, net = _ls_report.TABLES[name]
+
+    def run(output: Path, n_jobs: int, nets: list[str], noise: list[float], methods: list[str], **numbers: int) -> None:
+        args = (nets, [f"{share:g}" for share in noise], numbers["subset"], numbers["epochs"], numbers["seeds"])
+        report = partial(_ls_report.accuracies, name, wide_console(), output, *args, methods)
+        _complain(lambda: report(n_jobs, _command_line()))
+
+    run.__doc__ = f"Table {name[-1]}: loss-based relabelling while a net trains on {dataset.upper()}.{_RESUME}"
+    options = (_of_nets((net,)), _NOISE, _methods(METHODS), _SUBSET, _PAPER_EPOCHS, _NET_SEEDS)
+    return _with_options(name, run, *options, _OUTPUT, _N_JOBS)
+
+
+def _table10_deep(datasets: list[str], methods: list[str], subset: int, epochs: int, output: Path) -> None:
+    """Table 10, nets: seconds to find the harmful rows by influence and by loss, on this machine."""
+    args = (datasets, subset, epochs, methods, _command_line())
+    _complain(lambda: _ls_report.seconds_to_find(wide_console(), output, *args))
+
+
 def _table10(datasets: list[str], output: Path) -> None:
     """Table 10: seconds to find the harmful rows, on this machine."""
     _complain(lambda: step_two(wide_console(), output, datasets, _command_line()))
@@ -157,10 +177,22 @@ _NET_NOISE = click.option(
 )
 
 
+_SUBSET = click.option("--subset", type=click.IntRange(0), default=0, show_default=True, help="Rows; 0 for all.")
+_PAPER_EPOCHS = click.option(
+    "--epochs", type=click.IntRange(1), default=200, show_default=True, help="Of training; a CPU affords 20 or 30."
+)
+_FEW_EPOCHS = click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Of training.")
+_NET_SEEDS = click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Number of runs.")
+
+
+def _of_nets(nets: tuple[str, ...]) -> Any:
+    known = partial(_checked, tuple(EPOCHS), "net")
+    return click.option("--nets", type=NAMES, callback=known, help=f"Of {', '.join(EPOCHS)}; {', '.join(nets)}.")
+
+
 def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, seeds: int) -> tuple[Any, ...]:
-    of_nets = partial(_checked, tuple(EPOCHS), "net")
     return (
-        click.option("--nets", type=NAMES, callback=of_nets, help=f"Of {', '.join(EPOCHS)}; {', '.join(nets)}."),
+        _of_nets(nets),
         _methods(methods),
         click.option("--subset", type=click.IntRange(0), default=subset, show_default=True, help="Rows; 0 for all."),
         click.option("--epochs", type=click.IntRange(1), help="Of training; mlp 20, lenet 8, cnn 20."),
@@ -183,5 +215,9 @@ COMMANDS: list[click.Command] = [
         _N_JOBS,
     ),
     _with_options("table10", _table10, _datasets((*_KNOWN, *_timing.SIZES), _timing.DATASETS), _OUTPUT),
+    *(_relabelling_command(name) for name in _ls_report.TABLES),
+    _with_options(
+        *("table10-deep", _table10_deep, _datasets(_IMAGES, _IMAGES), _methods(FINDERS), _SUBSET, _FEW_EPOCHS, _OUTPUT)
+    ),
     _with_options("all", _all, _SEEDS, _OUTPUT, _N_JOBS),
 ]
