@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import check_trusted, take
@@ -35,6 +36,9 @@ __all__ = ["RDIALSClassifier"]
 _MOMENTUM = 0.9
 """Of the mean of a row's probabilities over the epochs."""
 
+_GRID = tuple(step / 20 for step in range(1, 20))
+"""The paper's values of gamma (appendix G.1)."""
+
 _ENOUGH_ROWS = 10_000
 """Rows that the noise rate is estimated from, evenly spaced where there are more."""
 
@@ -49,8 +53,9 @@ class RDIALSClassifier(NeuralNetClassifier):
     noise_rate : float in [0, 1) or None, default=None
         Share of wrong labels, tau in the paper. None: estimated during the warm-up, see `noise_rate_`. 0: plain
         training.
-    gamma : float in [0, 1], default=0.5
-        Weight of the relabelled rows, against 1 - gamma of the others.
+    gamma : float in [0, 1] or "auto", default=0.5
+        Weight of the relabelled rows, against 1 - gamma of the others. "auto" trains a net for each of 0.05, 0.1, ...,
+        0.95, the paper's grid, and takes the one with the highest accuracy on the validation rows.
     warmup_epochs : int, default=10
         Epochs T_k in which the share of rows taken for clean falls to 1 - tau.
     rule : str, default="posterior"
@@ -64,7 +69,10 @@ class RDIALSClassifier(NeuralNetClassifier):
     classes_ : array of shape (K,)
         The labels.
     noise_rate_ : float
-        The share of wrong labels that was used.
+        The share of wrong labels that was used. An estimate is made anew at the end of every epoch of the warm-up, by
+        maximum likelihood for a symmetric error, or from the accuracy on the validation rows.
+    gamma_ : float
+        The weight that was used.
     harmful_mask_ : array of shape (n,), bool
         The rows that were not taken for clean in the last epoch; False on rows that were not trained on.
     relabeled_y_ : array of shape (n,)
@@ -77,7 +85,7 @@ class RDIALSClassifier(NeuralNetClassifier):
         self,
         module: Any,
         noise_rate: float | None = None,
-        gamma: float = 0.5,
+        gamma: float | str = 0.5,
         warmup_epochs: int = 10,
         *args: Any,
         rule: str = "posterior",
@@ -118,8 +126,8 @@ class RDIALSClassifier(NeuralNetClassifier):
 
         Parameters
         ----------
-        X : array of shape (n, ...)
-            Rows.
+        X : array of shape (n, ...), dict of arrays, or Dataset
+            Rows; of a Dataset, the labels are not used.
         y : array of shape (n,)
             Their labels, of any type.
         X_val, y_val : arrays of shape (n_val, ...) and (n_val,), default=None
@@ -146,7 +154,7 @@ class RDIALSClassifier(NeuralNetClassifier):
             if X_val is not None or y_val is not None:
                 raise ValueError("The validation rows are given twice, by X_val, y_val and trusted; give one of them.")
             mask = check_trusted(trusted, len(labels))
-            X_val, y_val, rows = take(X, mask), labels[mask], np.flatnonzero(~mask)
+            X_val, y_val, rows = _take(X, np.flatnonzero(mask)), labels[mask], np.flatnonzero(~mask)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together; pass both, or neither.")
         if not self.warm_start or not self.initialized_:
@@ -154,6 +162,8 @@ class RDIALSClassifier(NeuralNetClassifier):
             self.initialize()
             self.classes_inferred_ = _two_or_more(np.unique(labels[rows]))
         judges = None if X_val is None else (X_val, encode(check_labels(y_val, "y_val"), self.classes_, "y_val"))
+        if self.gamma == "auto":
+            self.gamma_ = self._best_gamma(_take(X, rows), labels[rows], X_val, y_val, fit_params)
         return self._go_on(X, labels, rows, judges, flipped, _routing_method="fit", **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> RDIALSClassifier:
@@ -161,6 +171,8 @@ class RDIALSClassifier(NeuralNetClassifier):
         labels = check_labels(y)
         if not self.initialized_:
             self._check_parameters()
+            if self.gamma == "auto":
+                raise ValueError("gamma='auto' needs validation rows: call fit with X_val and y_val, or give a number.")
             self.initialize()
             self.classes_inferred_ = _two_or_more(np.unique(labels if classes is None else classes))
         return self._go_on(X, labels, np.arange(len(labels)), None, None, **fit_params)
@@ -180,7 +192,9 @@ class RDIALSClassifier(NeuralNetClassifier):
         codes = encode(labels, classes, "y")
         n_classes = len(classes)
         memory = torch.zeros(len(rows), n_classes, device=self.device)
-        X_train = X if len(rows) == len(labels) else take(X, rows)
+        X_train = _take(X, rows)
+        if self.gamma != "auto":
+            self.gamma_ = float(self.gamma)
         if len(self.history):
             memory = torch.as_tensor(self.predict_proba(X_train), device=self.device)
         else:
@@ -200,13 +214,24 @@ class RDIALSClassifier(NeuralNetClassifier):
         self.relabeled_y_[rows[harmful]] = classes[run.other_labels()[harmful]]
         return self
 
+    def _best_gamma(self, X: Any, labels: Any, X_val: Any, y_val: Any, fit_params: dict[str, Any]) -> float:
+        """The value of the grid whose net is right on most validation rows, each trained from the same weights."""
+        if X_val is None:
+            raise ValueError("gamma='auto' needs validation rows: pass X_val and y_val, or trusted, or give a number.")
+        scores = {}
+        for gamma in _GRID:
+            with torch.random.fork_rng():
+                net = clone(self).set_params(gamma=gamma)
+                scores[gamma] = net.fit(X, labels, X_val=X_val, y_val=y_val, **fit_params).score(X_val, y_val)
+        return max(scores, key=lambda gamma: (scores[gamma], -abs(gamma - 0.5)))
+
     def _check_parameters(self) -> None:
         if self.rule not in RULES:
             raise ValueError(f"rule={self.rule!r} is unknown; use one of {list(RULES)}.")
         if self.noise_rate is not None and not (_is_number(self.noise_rate) and 0.0 <= self.noise_rate < 1.0):
             raise ValueError(f"noise_rate={self.noise_rate!r} is not in [0, 1); pass a share of wrong labels, or None.")
-        if not (_is_number(self.gamma) and 0.0 <= self.gamma <= 1.0):
-            raise ValueError(f"gamma={self.gamma!r} is not in [0, 1]; it is the weight of the relabelled rows.")
+        if self.gamma != "auto" and not (_is_number(self.gamma) and 0.0 <= float(self.gamma) <= 1.0):
+            raise ValueError(f"gamma={self.gamma!r} is not in [0, 1]; give a weight of the relabelled rows, or 'auto'.")
         if not (isinstance(self.warmup_epochs, int | np.integer) and self.warmup_epochs >= 0):
             raise ValueError(f"warmup_epochs={self.warmup_epochs!r} is not a number of epochs, 0 or more.")
 
@@ -218,6 +243,7 @@ class RDIALSClassifier(NeuralNetClassifier):
     def initialize_module(self) -> RDIALSClassifier:
         """Make the module, and a second one for "co-teaching"."""
         super().initialize_module()
+        self.__dict__.pop("peer_", None)
         if self.rule == "co-teaching":
             self.peer_: Any = self.initialized_instance(self.module, self.get_params_for("module"))
             if self.peer_ is self.module_:
@@ -230,7 +256,7 @@ class RDIALSClassifier(NeuralNetClassifier):
             train, valid = super().get_split_datasets(X, y, **params)
         else:
             train, valid = self.get_dataset(X, y), self.get_dataset(*self.run_.judges)
-        return _Numbered(train), valid
+        return _Numbered(train, self.run_.codes), valid
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Take the numbers off the rows before anyone sees the batch."""
@@ -256,7 +282,7 @@ class RDIALSClassifier(NeuralNetClassifier):
         remembered = run.remember(log_proba.detach())
         epoch = len(self.history)
         judgement = RULES[self.rule](
-            Batch(log_proba, y, epoch, self.warmup_epochs, self.noise_rate_, self.gamma, remembered, peer)
+            Batch(log_proba, y, epoch, self.warmup_epochs, self.noise_rate_, self.gamma_, remembered, peer)
         )
         if not math.isfinite(judgement.loss.item()):
             raise _Diverged
@@ -368,18 +394,29 @@ class _Diverged(Exception):
 
 
 class _Numbered(Dataset):
-    """The rows of a dataset with the number that they have in the whole."""
+    """The rows of a dataset with their labels, and the number that they have in the whole."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, codes: NDArray[np.intp]) -> None:
         self.dataset = dataset
-        self.rows = np.asarray(dataset.indices) if isinstance(dataset, Subset) else np.arange(len(dataset))
+        self.codes = codes
+        whole = len(dataset) == len(codes)
+        self.rows = np.arange(len(codes)) if whole else np.asarray(dataset.indices)  # of the split of `train_split`
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, i: Any) -> tuple[Any, Any]:
-        Xi, yi = self.dataset[i]
-        return Xi, (yi, self.rows[i])
+        row = self.rows[i]
+        return self.dataset[i][0], (self.codes[row], row)
+
+
+def _take(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Rows of an array, a dict of arrays or a Dataset; X itself where they are all."""
+    if isinstance(X, Dataset):
+        return X if len(rows) == len(X) else Subset(X, rows.tolist())  # type: ignore[arg-type]
+    if isinstance(X, Mapping):
+        return {name: _take(part, rows) for name, part in X.items()}
+    return X if len(rows) == len(X) else take(X, rows)
 
 
 def _is_number(value: Any) -> bool:

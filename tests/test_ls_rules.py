@@ -16,6 +16,7 @@ from skrdia._ls_rules import (  # noqa: E402
     label_posterior,
     relabelled_loss,
     symmetric_channel,
+    symmetric_noise_rate,
 )
 
 PROBA = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]], dtype=torch.float64)
@@ -155,3 +156,21 @@ def test_a_batch_of_one_row_has_a_finite_loss_and_gradient(rule):
 def test_a_channel_has_rows_that_sum_to_one():
     channel = symmetric_channel(0.3, 5, PROBA)
     torch.testing.assert_close(channel.sum(dim=1), torch.ones(5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.7])
+@pytest.mark.parametrize("flat", [1.0, 0.4])
+def test_the_rate_of_a_symmetric_error_is_found_also_from_flat_probabilities(rate, flat):
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.full(5, 0.2), 20_000)
+    right = (rng.uniform(size=(len(proba), 1)) > proba.cumsum(axis=1)).sum(axis=1).clip(max=4)
+    wrong = rng.uniform(size=len(right)) < rate
+    given = np.where(wrong, (right + rng.integers(1, 5, len(right))) % 5, right)
+    shown = proba**flat
+    assert symmetric_noise_rate(shown / shown.sum(axis=1, keepdims=True), given) == pytest.approx(rate, abs=0.02)
+
+
+def test_labels_without_relation_to_the_rows_have_the_highest_rate():
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.full(5, 0.05), 20_000)
+    assert symmetric_noise_rate(proba, rng.integers(0, 5, len(proba))) == pytest.approx(0.8, abs=0.02)

@@ -34,7 +34,7 @@ OPTIONAL = [
 ]
 HAS_TORCH = importlib.util.find_spec("skorch") is not None
 OF_TORCH = {f"skrdia.{name}" for name in ("_ls_rules", "_rdia_ls", "tracin", "views._torch", "views._skorch")} | {
-    f"skrdia.reproduce.{name}" for name in ("_nets", "_net_methods")
+    f"skrdia.reproduce.{name}" for name in ("_ls_methods", "_nets", "_net_methods")
 }
 # Allowed: no extended summary or See Also section, a summary on a line with the quotes, and no type in a Returns line.
 IGNORED = {"GL01", "GL02", "GL08", "ES01", "SA01", "EX01", "RT02", "PR09", "RT05", "SA04", "YD01", "GL03", "RT03"}

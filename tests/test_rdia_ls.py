@@ -130,6 +130,63 @@ def test_it_goes_into_pipelines_and_searches(digits):
     assert clone(net(gamma=0.3)).gamma == 0.3
 
 
+def test_auto_takes_the_gamma_that_is_best_on_validation_rows(digits):
+    X, noisy, _, _, X_test, y_test = digits
+    rest = {"X_val": X_test[:200], "y_val": y_test[:200]}
+    params = {"rule": "paper", "noise_rate": 0.4, "max_epochs": 4, "warmup_epochs": 1, "lr": 0.01, "batch_size": 256}
+    clf = net(gamma="auto", **params).fit(X, noisy, **rest)
+    assert clf.gamma == "auto"
+    scores = {
+        gamma: net(gamma=gamma, **params).fit(X, noisy, **rest).score(rest["X_val"], rest["y_val"])
+        for gamma in (0.05, 0.5, 0.95)
+    }
+    assert clf.score(rest["X_val"], rest["y_val"]) >= max(scores.values())
+    assert clf.gamma_ in [k / 20 for k in range(1, 20)]
+    again = net(gamma=clf.gamma_, **params).fit(X, noisy, **rest)
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    with pytest.raises(ValueError, match="needs validation rows"):
+        net(gamma="auto").fit(X, noisy)
+    with pytest.raises(ValueError, match="needs validation rows"):
+        net(gamma="auto").partial_fit(X, noisy)
+
+
+@pytest.mark.parametrize("rule", ["paper", "released", "posterior"])
+@pytest.mark.parametrize("noise_rate", [0, 0.99])
+def test_batches_may_be_all_clean_or_but_one_row_noisy(digits, rule, noise_rate):
+    X, noisy, *_ = digits
+    clf = net(rule=rule, noise_rate=noise_rate, warmup_epochs=0, max_epochs=2, batch_size=2).fit(X[:101], noisy[:101])
+    assert np.isfinite(clf.predict_proba(X)).all()
+    if noise_rate == 0:
+        assert not clf.harmful_mask_.any()
+
+
+class Rows(torch.utils.data.Dataset):
+    """Rows that are made when they are asked for; their own labels are of no use."""
+
+    def __init__(self, X):
+        self.X = X
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], 0
+
+
+def test_rows_may_come_from_a_dataset(digits):
+    X, noisy, *_ = digits
+    trusted = np.arange(len(noisy)) >= 1200
+    names = np.array([f"digit {k}" for k in range(10)])[noisy]
+    params = {"max_epochs": 3, "noise_rate": 0.4, "warmup_epochs": 1}
+    ours = net(**params).fit(Rows(X), names)
+    theirs = net(**params).fit(X, names)
+    np.testing.assert_array_equal(ours.predict_proba(Rows(X)), theirs.predict_proba(X))
+    np.testing.assert_array_equal(ours.harmful_mask_, theirs.harmful_mask_)
+    ours = net(noise_rate=None, max_epochs=2).fit(Rows(X), names, trusted=trusted)
+    theirs = net(noise_rate=None, max_epochs=2).fit(X, names, trusted=trusted)
+    np.testing.assert_array_equal(ours.predict_proba(Rows(X)), theirs.predict_proba(X))
+
+
 def test_partial_fit_goes_on(digits):
     X, noisy, *_ = digits
     clf = net(max_epochs=2).partial_fit(X, noisy, classes=np.arange(10))

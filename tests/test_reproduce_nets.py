@@ -1,15 +1,17 @@
 """The commands for nets, on images made up for the purpose, and the loader of the real ones."""
 
 import csv
+import io
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from skrdia.cli import main
-from skrdia.datasets import fetch_paper_images
+from skrdia.datasets import fetch_clothing1m, fetch_paper_images
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("skorch", reason="skorch is not installed")
@@ -50,7 +52,7 @@ def test_images(images):
     assert bunch.X_train.dtype == np.float32
     assert 0.0 <= bunch.X_train.min() < bunch.X_train.max() <= 1.0
     assert bunch.y_test.dtype == np.int64
-    with pytest.raises(ValueError, match=r"name='svhn' is unknown; use one of \['mnist', 'cifar10'\]"):
+    with pytest.raises(ValueError, match=r"name='svhn' is unknown; use one of \['mnist', 'cifar10', 'cifar100'\]"):
         fetch_paper_images("svhn")
     with pytest.raises(FileNotFoundError, match=r"CIFAR10 is not complete.*SKRDIA_DATA"):
         fetch_paper_images("cifar10", data_home=images, download_if_missing=False)
@@ -120,6 +122,95 @@ def test_harmful_images_of_a_net(monkeypatch):
     assert not any(row["error"] for row in found)
     assert [row["true_label"] for row in found] == [0, 0, 0]
     assert found[0]["influence"] >= found[2]["influence"]
+
+
+def test_tables_of_relabelling(images):
+    args = ["table6", "--nets", "mlp", "--subset", 300, "--epochs", 2, "--noise", "0.2,0.6", "--seeds", 2]
+    args += ["--output", images / "out"]
+    first = run(*args, "--methods", "erm,posterior,rdia-ls")
+    assert first.exit_code == 0
+    assert "12 cells measured" in first.output
+    with (images / "out" / "relabelling.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"erm", "posterior", "rdia-ls"}
+    assert all(0.05 <= float(row["accuracy"]) <= 1 and not row["error"] for row in rows)
+    again = run(*args, "--methods", "erm,posterior-estimated")
+    assert "4 cells measured" in again.output
+    assert "posterior-estimated" in (images / "out" / "table6.md").read_text()
+
+
+def test_the_paper_s_figures_stand_beside_its_own_net(images):
+    args = ["table6", "--subset", 130, "--epochs", 1, "--noise", 0.8, "--seeds", 1, "--methods", "erm,rdia-ls"]
+    assert run(*args, "--output", images / "out").exit_code == 0
+    text = (images / "out" / "table6.md").read_text()
+    assert "| 23.43 |" in text
+    assert "| 87.85 |" in text
+
+
+def test_missing_images_are_told(images, monkeypatch):
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(images))
+    monkeypatch.setattr("skrdia.datasets._paper_files._download", _no_network)
+    result = run("table8", "--subset", 100, "--epochs", 1, "--output", images / "out")
+    assert result.exit_code == 0
+    assert "CIFAR100 is not complete on this machine" in result.output
+    assert "cifar-100-binary.tar.gz" in result.output
+
+
+def _no_network(file, cache):
+    raise FileNotFoundError("no network")
+
+
+def test_seconds_to_find(images):
+    result = run("table10-deep", "--datasets", "mnist", "--subset", 200, "--output", images / "out")
+    assert result.exit_code == 0
+    text = (images / "out" / "table10-deep.md").read_text()
+    assert text.count("| mnist | lenet |") == 3
+    assert "4-5 h" in text
+
+
+def test_cifar100(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKRDIA_DATA", str(tmp_path))
+    planes = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32)).astype(np.uint8)
+    with tarfile.open(tmp_path / "cifar-100-binary.tar.gz", "w:gz") as archive:
+        for name, rows in (("train", slice(2)), ("test", slice(2, 3))):
+            labels = np.array([[1, 99], [2, 5], [3, 7]], dtype=np.uint8)[rows]
+            records = np.hstack([labels, planes[rows].reshape(len(labels), -1)]).tobytes()
+            member = tarfile.TarInfo(f"cifar-100-binary/{name}.bin")
+            member.size = len(records)
+            archive.addfile(member, io.BytesIO(records))
+    bunch = fetch_paper_images("cifar100")
+    assert bunch.y_train.tolist() == [99, 5]
+    assert bunch.y_test.tolist() == [7]
+    np.testing.assert_array_equal(bunch.X_train, planes[:2] / np.float32(255))
+
+
+def test_clothing1m(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKRDIA_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="Clothing1M is not on this machine"):
+        fetch_clothing1m(data_home=tmp_path)
+    folder = tmp_path / "clothing1m"
+    (folder / "images").mkdir(parents=True)
+    keys = {"noisy_train": 2, "clean_train": 1, "clean_val": 1, "clean_test": 1}
+    for name, n in keys.items():
+        (folder / f"{name}_key_list.txt").write_text("".join(f"images/{name}{i}.jpg\n" for i in range(n)))
+        for i in range(n):
+            (folder / f"images/{name}{i}.jpg").touch()
+    with pytest.raises(FileNotFoundError, match=r"category_names_eng.txt is missing"):
+        fetch_clothing1m()
+    (folder / "category_names_eng.txt").write_text("T-Shirt\nShirt\n")
+    (folder / "noisy_label_kv.txt").write_text("images/noisy_train0.jpg 1\nimages/noisy_train1.jpg 0\n")
+    (folder / "clean_label_kv.txt").write_text("images/clean_train0.jpg 0\nimages/clean_val0.jpg 1\n")
+    with pytest.raises(ValueError, match=r"no label of images/clean_test0.jpg"):
+        fetch_clothing1m()
+    with (folder / "clean_label_kv.txt").open("a") as file:
+        file.write("images/clean_test0.jpg 1\n")
+    bunch = fetch_clothing1m()
+    assert bunch.y_train.tolist() == [1, 0]
+    assert bunch.y_test.tolist() == [1]
+    assert bunch.files_val.tolist() == [str(folder / "images/clean_val0.jpg")]
+    (folder / "images/clean_val0.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"clean_val0.jpg is missing"):
+        fetch_clothing1m()
 
 
 def test_bad_options(images):

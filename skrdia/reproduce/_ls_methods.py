@@ -1,7 +1,7 @@
 """The methods of the paper's Tables 6 to 8, on one training loop, and both ways to find the rows of its Table 10.
 
-Trained as in its appendix G.1: Adam, learning rate 0.001, falling linearly to zero from 40 % of the epochs on, batches of
-128, T_k = 10. The noise rate is known, but to "posterior-estimated".
+Trained as in its appendix G.1: Adam, learning rate 0.001, falling linearly to zero from 40 % of the epochs on, batches
+of 128, T_k = 10. The noise rate is known, but to "posterior-estimated".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of loss-based relabelling: measured, printed and written, from `relabelling.csv` with every measurement."""
+"""The tables of loss-based relabelling: measured, printed and written, from `relabelling.csv` with all measurements."""
 
 from __future__ import annotations
 
