@@ -235,11 +235,13 @@ def _released(batch: Batch) -> Judgement:
 def _posterior(batch: Batch) -> Judgement:
     """Ours: a robust loss in the warm-up, then the posterior of the right label given what is remembered of the row.
 
-    The warm-up uses the generalised cross-entropy (1 - p_y^q) / q. Rows without a label of high posterior are left out.
+    The warm-up uses the generalised cross-entropy (1 - p_y^q) / q, where q rises in its first third: with a small q a
+    net learns faster, right labels and wrong ones. Rows without a label of high posterior are left out.
     Relabelled are those whose most probable label is another than the given one; gamma = 0.5 weighs all rows alike.
     """
     if not batch.is_warm:
-        loss = -torch.expm1(-_GCE_EXPONENT * batch.losses).mean() / _GCE_EXPONENT
+        exponent = _GCE_EXPONENT * min(1.0, 3.0 * batch.epoch / batch.warmup_epochs)
+        loss = -torch.expm1(-exponent * batch.losses).mean() / exponent
         return Judgement(loss, _smallest(batch.losses, batch.n_clean))
     posterior = label_posterior(batch.remembered, batch.y, batch.noise_rate)
     certainty, label = posterior.max(dim=1)
