@@ -398,9 +398,9 @@ class _Numbered(Dataset):
 
     def __init__(self, dataset: Any, codes: NDArray[np.intp]) -> None:
         self.dataset = dataset
-        self.codes = codes
+        self.codes = codes.tolist()  # as Python's integers, which are collated fast
         whole = len(dataset) == len(codes)
-        self.rows = np.arange(len(codes)) if whole else np.asarray(dataset.indices)  # of the split of `train_split`
+        self.rows = list(range(len(codes)) if whole else map(int, dataset.indices))  # of the split of `train_split`
 
     def __len__(self) -> int:
         return len(self.rows)
