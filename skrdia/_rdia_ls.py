@@ -55,7 +55,7 @@ class RDIALSClassifier(NeuralNetClassifier):
         training.
     gamma : float in [0, 1] or "auto", default=0.5
         Weight of the relabelled rows, against 1 - gamma of the others. "auto" trains a net for each of 0.05, 0.1, ...,
-        0.95, the paper's grid, and takes the one with the highest accuracy on the validation rows.
+        0.95, the paper's grid, and then another with the value of the highest accuracy on the validation rows.
     warmup_epochs : int, default=10
         Epochs T_k in which the share of rows taken for clean falls to 1 - tau.
     rule : str, default="posterior"
@@ -159,11 +159,11 @@ class RDIALSClassifier(NeuralNetClassifier):
             raise ValueError("X_val and y_val belong together; pass both, or neither.")
         if not self.warm_start or not self.initialized_:
             self._check_parameters()
+            if self.gamma == "auto":
+                self.gamma_ = self._best_gamma(_take(X, rows), labels[rows], X_val, y_val, fit_params)
             self.initialize()
             self.classes_inferred_ = _two_or_more(np.unique(labels[rows]))
         judges = None if X_val is None else (X_val, encode(check_labels(y_val, "y_val"), self.classes_, "y_val"))
-        if self.gamma == "auto":
-            self.gamma_ = self._best_gamma(_take(X, rows), labels[rows], X_val, y_val, fit_params)
         return self._go_on(X, labels, rows, judges, flipped, _routing_method="fit", **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> RDIALSClassifier:

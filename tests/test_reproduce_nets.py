@@ -134,8 +134,13 @@ def test_tables_of_relabelling(images):
         rows = list(csv.DictReader(file))
     assert {row["method"] for row in rows} == {"erm", "posterior", "rdia-ls"}
     assert all(0.05 <= float(row["accuracy"]) <= 1 and not row["error"] for row in rows)
-    again = run(*args, "--methods", "erm,posterior-estimated")
-    assert "4 cells measured" in again.output
+    again = run(*args, "--methods", "erm,posterior-estimated,posterior-over,posterior-under")
+    assert "12 cells measured" in again.output
+    with (images / "out" / "relabelling.csv").open() as file:
+        told = {(row["method"], row["noise"]): float(row["noise_rate"]) for row in csv.DictReader(file)}
+    assert told["posterior", "0.6"] == 0.6
+    assert told["posterior-over", "0.6"] == pytest.approx(0.8)
+    assert told["posterior-under", "0.2"] == 0.0
     assert "posterior-estimated" in (images / "out" / "table6.md").read_text()
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from rich.console import Console
 
 from skrdia.reproduce._jobs import Job
-from skrdia.reproduce._ls_runner import FINDERS, METHODS, RESULTS, run_cell
+from skrdia.reproduce._ls_cells import FINDERS, RESULTS, RULES, run_cell
 from skrdia.reproduce._net_cells import NetCell
-from skrdia.reproduce._net_report import missing_images, need_nets
-from skrdia.reproduce._paper_report import failures, measure_left, write_tables
+from skrdia.reproduce._net_report import measure_nets
+from skrdia.reproduce._paper_report import failures, write_tables
 from skrdia.reproduce._published import RELABELLING, RELABELLING_SECONDS
 from skrdia.reproduce._results import Row
 from skrdia.reproduce._text import TextTable
@@ -43,7 +43,7 @@ def accuracies(
 ) -> None:
     """Measure Table 6, 7 or 8."""
     dataset, net = TABLES[name]
-    nets, methods = nets or [net], methods or METHODS
+    nets, methods = nets or [net], methods or tuple(RULES)
     cells = product(range(seeds), nets, noises or NOISES)
     wanted: list[Job] = [
         (NetCell(dataset, net, noise, subset, epochs, seed), [method])
@@ -83,15 +83,7 @@ def seconds_to_find(
 
 
 def _measure(console: Console, folder: Path, wanted: Sequence[Job], n_jobs: int) -> list[Row]:
-    """Measure what is left, and return the rows of the wanted cells and methods that did not fail."""
-    need_nets()
-    missing = missing_images({cell.dataset for cell, _ in wanted})
-    for name, text in missing.items():
-        console.print(f"{name}: {text}", highlight=False)
-    path = folder / "relabelling.csv"
-    latest = RESULTS.latest(measure_left(console, wanted, missing, run_cell, RESULTS, path, n_jobs))
-    keys = [(cell, method) for cell, methods in wanted for method in methods]
-    return [latest[key] for key in keys if key in latest and not latest[key]["error"]]
+    return measure_nets(console, folder / "relabelling.csv", wanted, run_cell, RESULTS, n_jobs)
 
 
 def _write(

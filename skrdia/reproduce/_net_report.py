@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,10 +20,10 @@ from skrdia.reproduce._paper_cells import PaperCell
 from skrdia.reproduce._paper_report import failures, measure_left, write_tables
 from skrdia.reproduce._paper_summary import Line
 from skrdia.reproduce._published import TABLE_2
-from skrdia.reproduce._results import Row
+from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable, percent
 
-__all__ = ["METHODS", "TABLE_2_METHODS", "missing_images", "need_nets", "noise_table", "table_2"]
+__all__ = ["METHODS", "TABLE_2_METHODS", "measure_nets", "noise_table", "table_2"]
 
 METHODS = (
     *("everything", "recalibrated", "trusted only", "fine-tuned"),
@@ -44,10 +45,9 @@ def noise_table(
     command: str,
 ) -> None:
     """Measure nets on MNIST with wrong labels, and draw the losses over the share of them."""
-    need_nets()
     new_figure()  # fails now rather than after the measurement
     wanted = _jobs(["mnist"], nets, noises, subset, epochs, seeds, methods)
-    rows = _measure(console, folder, wanted, n_jobs)
+    rows = measure_nets(console, folder / "nets.csv", wanted, run_cell, RESULTS, n_jobs)
     tables = [
         _by_method(rows, methods, "loss", "Test log loss (nats)"),
         _by_method(rows, methods, "accuracy", "Test accuracy"),
@@ -75,9 +75,8 @@ def table_2(
     command: str,
 ) -> None:
     """Measure the paper's Table 2."""
-    need_nets()
     wanted = _jobs(datasets, nets, ["0"], subset, epochs, seeds, methods)
-    rows = _measure(console, folder, wanted, n_jobs)
+    rows = measure_nets(console, folder / "nets.csv", wanted, run_cell, RESULTS, n_jobs)
     text = []
     for (dataset, net), method in product(dict.fromkeys((row["dataset"], row["net"]) for row in rows), methods):
         losses = [row["loss"] for row in rows if (row["dataset"], row["net"], row["method"]) == (dataset, net, method)]
@@ -95,7 +94,7 @@ def table_2(
     write_tables(console, folder / "table2.md", "Table 2", command, tables)
 
 
-def need_nets() -> None:
+def _need_nets() -> None:
     """Fail now, with the extra to install, where torch or skorch is missing."""
     import_module("skrdia.reproduce._nets")
 
@@ -117,18 +116,20 @@ def _jobs(
     ]
 
 
-def _measure(console: Console, folder: Path, wanted: Sequence[Job], n_jobs: int) -> list[Row]:
+def measure_nets(
+    console: Console, path: Path, wanted: Sequence[Job], measure: Any, schema: Schema, n_jobs: int
+) -> list[Row]:
     """Measure what is left, and return the rows of the wanted cells and methods that did not fail."""
-    missing = missing_images({cell.dataset for cell, _ in wanted})
+    _need_nets()
+    missing = _missing({cell.dataset for cell, _ in wanted})
     for name, text in missing.items():
         console.print(f"{name}: {text}", highlight=False)
-    path = folder / "nets.csv"
-    latest = RESULTS.latest(measure_left(console, wanted, missing, run_cell, RESULTS, path, n_jobs))
+    latest = schema.latest(measure_left(console, wanted, missing, measure, schema, path, n_jobs))
     keys = [(cell, method) for cell, methods in wanted for method in methods]
     return [latest[key] for key in keys if key in latest and not latest[key]["error"]]
 
 
-def missing_images(datasets: Iterable[str]) -> dict[str, str]:
+def _missing(datasets: Iterable[str]) -> dict[str, str]:
     """The images that cannot be had, with what to do about it."""
     missing = {}
     for name in datasets:

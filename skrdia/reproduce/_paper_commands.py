@@ -16,7 +16,7 @@ from skrdia.reproduce import _ls_report, _net_report, _pictures, _timing
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
-from skrdia.reproduce._ls_runner import FINDERS, METHODS
+from skrdia.reproduce._ls_cells import FINDERS, RULES
 from skrdia.reproduce._net_cells import EPOCHS
 from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
 
@@ -118,7 +118,7 @@ def _relabelling_command(name: str) -> click.Command:
         _complain(lambda: report(n_jobs, _command_line()))
 
     run.__doc__ = f"Table {name[-1]}: loss-based relabelling while a net trains on {dataset.upper()}.{_RESUME}"
-    options = (_of_nets((net,)), _NOISE, _methods(METHODS), _SUBSET, _PAPER_EPOCHS, _NET_SEEDS)
+    options = (_of_nets((net,)), _NOISE, _methods(tuple(RULES)), _subset(0), _PAPER_EPOCHS, _runs(3))
     return _with_options(name, run, *options, _OUTPUT, _N_JOBS)
 
 
@@ -177,12 +177,18 @@ _NET_NOISE = click.option(
 )
 
 
-_SUBSET = click.option("--subset", type=click.IntRange(0), default=0, show_default=True, help="Rows; 0 for all.")
 _PAPER_EPOCHS = click.option(
     "--epochs", type=click.IntRange(1), default=200, show_default=True, help="Of training; a CPU affords 20 or 30."
 )
 _FEW_EPOCHS = click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Of training.")
-_NET_SEEDS = click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Number of runs.")
+
+
+def _subset(default: int) -> Any:
+    return click.option("--subset", type=click.IntRange(0), default=default, show_default=True, help="Rows; 0 for all.")
+
+
+def _runs(default: int) -> Any:
+    return click.option("--seeds", type=click.IntRange(1), default=default, show_default=True, help="Number of runs.")
 
 
 def _of_nets(nets: tuple[str, ...]) -> Any:
@@ -194,9 +200,9 @@ def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, s
     return (
         _of_nets(nets),
         _methods(methods),
-        click.option("--subset", type=click.IntRange(0), default=subset, show_default=True, help="Rows; 0 for all."),
+        _subset(subset),
         click.option("--epochs", type=click.IntRange(1), help="Of training; mlp 20, lenet 8, cnn 20."),
-        click.option("--seeds", type=click.IntRange(1), default=seeds, show_default=True, help="Number of runs."),
+        _runs(seeds),
     )
 
 
@@ -217,7 +223,15 @@ COMMANDS: list[click.Command] = [
     _with_options("table10", _table10, _datasets((*_KNOWN, *_timing.SIZES), _timing.DATASETS), _OUTPUT),
     *(_relabelling_command(name) for name in _ls_report.TABLES),
     _with_options(
-        *("table10-deep", _table10_deep, _datasets(_IMAGES, _IMAGES), _methods(FINDERS), _SUBSET, _FEW_EPOCHS, _OUTPUT)
+        *(
+            "table10-deep",
+            _table10_deep,
+            _datasets(_IMAGES, _IMAGES),
+            _methods(FINDERS),
+            _subset(0),
+            _FEW_EPOCHS,
+            _OUTPUT,
+        )
     ),
     _with_options("all", _all, _SEEDS, _OUTPUT, _N_JOBS),
 ]
