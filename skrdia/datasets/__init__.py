@@ -1,5 +1,6 @@
-"""The data sets of the paper, data with a known answer, synthetic click logs, and label noise."""
+"""The data sets of the paper, data with a known answer, synthetic click logs, label noise, and anomalies."""
 
+from skrdia.datasets._anomalies import add_anomalies
 from skrdia.datasets._base import load_breast_cancer_scale
 from skrdia.datasets._blobs import gaussian_boundary, gaussian_log_odds, make_gaussian_blobs
 from skrdia.datasets._clothing import fetch_clothing1m
@@ -11,6 +12,7 @@ from skrdia.datasets._paper_images import fetch_paper_images
 __all__ = [
     "PAPER_DATASETS",
     "STAND_INS",
+    "add_anomalies",
     "fetch_clothing1m",
     "fetch_paper_dataset",
     "fetch_paper_images",

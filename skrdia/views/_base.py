@@ -109,7 +109,14 @@ class Linearization(Protocol):
     `hessian_diagonal(w)` (p,); `hessian(w)` (p, p); `rows(index)`, the same for some of the rows; `layers(R)`,
     which yields, block by block of rows, each `Layer` with its inputs (B, T, d + 1) and the errors (B, T, o) propagated
     back to its outputs, see `skrdia._kronecker`; `precision`, the machine epsilon of the
-    products where it is not that of float64.
+    products where it is not that of float64; `softened(c)`, the same with c times the logits; `inner(V, R)` (m, n), the
+    products ``(R * jvp(v)).sum(axis=1)`` for the m columns v of V (p, m) at once; `input_gradients(V, R)`, their
+    gradients with respect to every row of X, (m, n, d).
+
+    A model of q logits z that are linear in its parameters also has `logit_jvp(v)` (n, q), the derivatives of z;
+    `logit_cotangent(R)` (n, q), the gradient of ``(R * log_proba).sum()`` in z; `logit_curvature()` (n, q, q), the
+    Hessian of the loss in z; and `logit_covariance(A)` (n, q, q), the covariance of z for parameters of covariance
+    A (p, p), or for A None the identity.
     """
 
     log_proba: Array
@@ -199,7 +206,9 @@ def soften(at: Linearization, factor: float) -> Linearization:
     -------
     Linearization
     """
-    return at if factor == 1.0 else Softened(at, factor)
+    if factor == 1.0:
+        return at
+    return at.softened(factor) if hasattr(at, "softened") else Softened(at, factor)
 
 
 class Softened:

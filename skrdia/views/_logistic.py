@@ -24,13 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrdia.views._base import Array, Layer, Options, View, refuse_parameters
+from skrdia.views._base import Array, Layer, Linearization, Options, Softened, View, refuse_parameters
+from skrdia.views._links import Sigmoid, Softmax
 
 __all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory"]
 
@@ -39,54 +40,6 @@ _BLOCK_BYTES = 2**23
 
 _DRAFT_TOL = 1e-3
 """Gradient at which a fit of which only the held-out loss matters may stop."""
-
-
-class _Sigmoid:
-    """Independent logits: the binary model (one logit, two labels) and one-vs-rest (a logit for each label)."""
-
-    def __init__(self, binary: bool) -> None:
-        self.binary = binary
-
-    def lift(self, dz: Array) -> Array:
-        return np.hstack([np.zeros_like(dz), dz]) if self.binary else dz
-
-    def drop(self, R: Array) -> Array:
-        return R[:, 1:] if self.binary else R
-
-    def log_proba(self, z: Array) -> Array:
-        if self.binary:
-            return np.hstack([log_expit(-z), log_expit(z)])
-        return np.minimum(z + log_expit(-z).sum(axis=1, keepdims=True), 0.0)
-
-    def mean(self, z: Array) -> Array:
-        return expit(z)
-
-    def curve(self, mu: Array, dz: Array) -> Array:
-        return mu * (1.0 - mu) * dz
-
-    def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
-        return mu[:, k] * (1.0 - mu[:, k]) if k == j else None
-
-
-class _Softmax:
-    """Multinomial logits."""
-
-    def lift(self, dz: Array) -> Array:
-        return dz
-
-    drop = lift
-
-    def log_proba(self, z: Array) -> Array:
-        return log_softmax(z, axis=1)
-
-    def mean(self, z: Array) -> Array:
-        return softmax(z, axis=1)
-
-    def curve(self, mu: Array, dz: Array) -> Array:
-        return mu * (dz - (mu * dz).sum(axis=1, keepdims=True))
-
-    def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
-        return mu[:, k] * ((k == j) - mu[:, j])
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
@@ -99,11 +52,14 @@ def _columns(A: Array) -> Array:
 
 
 class LogisticLinearization:
-    """A logistic model linearised on the rows X, a float array or CSR matrix (n, d)."""
+    """A logistic model linearised on the rows X, a float array or CSR matrix (n, d); `factor` times its logits."""
 
-    def __init__(self, view: LogisticView, X: Any, known: tuple[Array, Array] | None = None) -> None:
+    def __init__(
+        self, view: LogisticView, X: Any, known: tuple[Array, Array] | None = None, factor: float = 1.0
+    ) -> None:
         self._view = view
         self._X: Any = X
+        self._factor = factor
         self._is_sparse = sparse.issparse(X)
         if known is None:
             z = self._logits(view.full_theta)
@@ -111,29 +67,27 @@ class LogisticLinearization:
         self.log_proba, self._mu = known
 
     def jvp(self, v: Array) -> Array:
-        dz = self._logits(self._view.scatter(v))
+        dz = self.logit_jvp(v)
         return self._view.link.lift(dz) - (self._mu * dz).sum(axis=1, keepdims=True)
 
     def vjp(self, R: Array) -> Array:
-        return self._pull(self._view.link.drop(R) - R.sum(axis=1, keepdims=True) * self._mu)
+        return self._pull(self.logit_cotangent(R))
 
     def hvp(self, w: Array, v: Array) -> Array:
-        dz = self._logits(self._view.scatter(v))
-        return self._pull(w[:, None] * self._view.link.curve(self._mu, dz))
+        return self._pull(w[:, None] * self._view.link.curve(self._mu, self.logit_jvp(v)))
 
     def hessian_diagonal(self, w: Array) -> Array:
-        c = w[:, None] * self._mu * (1.0 - self._mu)
+        c = self._factor**2 * w[:, None] * self._mu * (1.0 - self._mu)
         return self._gather(self._transposed_product(c, power=2), c.sum(axis=0))
 
     def hessian(self, w: Array) -> Array:
-        free, width = self._view.free, self._mu.shape[1]
-        used = np.flatnonzero(free[:-1].any(axis=1))
+        places, width = self._places(), self._mu.shape[1]
+        used = np.flatnonzero(places[:-1].any(axis=1))
         d = len(used)
         H = np.zeros((d + 1, width, d + 1, width))
         for rows in _row_blocks(self._X.shape[0], d):
             X = self._X[rows] if d == self._X.shape[1] else self._X[rows][:, used]
-            X = X.toarray() if self._is_sparse else X
-            X = np.hstack([X, np.ones((X.shape[0], 1))])
+            X = with_one(X)
             for k in range(width):
                 for j in range(k + 1):
                     c = self._view.link.curve_entry(self._mu[rows], k, j)
@@ -142,19 +96,122 @@ class LogisticLinearization:
         for k in range(width):
             for j in range(k):
                 H[:, j, :, k] = H[:, k, :, j].T
-        kept = np.flatnonzero(free[np.append(used, -1)])
-        return H.reshape((d + 1) * width, -1)[np.ix_(kept, kept)]
+        place = places[np.append(used, -1)].ravel()
+        kept = np.flatnonzero(place)
+        kept = kept[np.argsort(place[kept])]
+        H = H.reshape((d + 1) * width, -1)
+        return self._factor**2 * (H if np.array_equal(kept, np.arange(len(H))) else H[np.ix_(kept, kept)])
 
     def layers(self, R: Array) -> Iterator[tuple[Layer, Array, Array]]:
         layer = self._view.layer()
+        delta = self._factor * self.logit_cotangent(R)
         for rows in _row_blocks(*self._X.shape):
-            mu = self._mu[rows]
-            delta = self._view.link.drop(R[rows]) - R[rows].sum(axis=1, keepdims=True) * mu
             a = with_one(self._X[rows]) if layer.shape[0] > layer.n_inputs else self._X[rows]
-            yield layer, a[:, None, :], delta[:, None, :]
+            yield layer, a[:, None, :], delta[rows, None, :]
 
     def rows(self, index: Any) -> LogisticLinearization:
-        return LogisticLinearization(self._view, self._X[index], (self.log_proba[index], self._mu[index]))
+        known = (self.log_proba[index], self._mu[index])
+        return type(self)(self._view, self._X[index], known, self._factor)
+
+    def softened(self, factor: float) -> Linearization:
+        if not self._view.link.is_normalised:
+            return Softened(self, factor)
+        log_proba = log_softmax(factor * self.log_proba, axis=1)
+        mu = self._view.link.drop(np.exp(log_proba))
+        return type(self)(self._view, self._X, (log_proba, mu), factor * self._factor)
+
+    def logit_jvp(self, v: Array) -> Array:
+        return self._factor * self._logits(self._view.scatter(v))
+
+    def logit_cotangent(self, R: Array) -> Array:
+        return self._view.link.drop(R) - R.sum(axis=1, keepdims=True) * self._mu
+
+    def logit_curvature(self) -> Array:
+        entries = np.zeros((*self._mu.shape, self._mu.shape[1]))
+        for k, j in np.ndindex(*entries.shape[1:]):
+            c = self._view.link.curve_entry(self._mu, k, j)
+            if c is not None:
+                entries[:, k, j] = c
+        return entries
+
+    def logit_covariance(self, inverse: Array | None) -> Array:
+        d, width = self._X.shape[1], self._mu.shape[1]
+        S = np.empty((len(self._mu), width, width))
+        places = self._places()
+        if inverse is None:
+            norms = self._squared_norms(places)
+            S[:] = norms[:, :, None] * np.eye(width)
+            return self._factor**2 * S
+        A = _scattered(inverse, places).reshape(d + 1, width, d + 1, width)
+        for k in range(width):
+            for j in range(k + 1):
+                S[:, k, j] = S[:, j, k] = self._quadratic(np.ascontiguousarray(A[:, k, :, j]))
+        return self._factor**2 * S
+
+    def inner(self, V: Array, R: Array, out: Array | None = None) -> Array:
+        directions = np.stack([self._view.scatter(v) for v in V.T], axis=2)
+        G = self._factor * self.logit_cotangent(R)
+        out = np.empty((V.shape[1], len(G))) if out is None else out
+        for q in range(G.shape[1]):
+            W, b = directions[:-1, q], directions[-1, q]
+            if q == 0:
+                self._directional(W, out)
+                out += b[:, None]
+                out *= G[:, q]
+            else:
+                dz = self._directional(W)
+                dz += b[:, None]
+                dz *= G[:, q]
+                out += dz
+        return out
+
+    def input_gradients(self, V: Array, R: Array) -> Array:
+        G, C, W = self.logit_cotangent(R), self.logit_curvature(), self._factor * self._view.full_theta[:-1]
+        total = R.sum(axis=1)[:, None, None]
+        out = np.empty((V.shape[1], *self._X.shape))
+        for one, v in zip(out, V.T, strict=True):
+            full = self._factor * self._view.scatter(v)
+            dz = self._logits(full)[:, None, :]
+            np.matmul(G, full[:-1].T, out=one)
+            one -= (total * (dz @ C))[:, 0] @ W.T
+        return out
+
+    def _places(self) -> NDArray[np.intp]:
+        """Where the entries of the (d + 1, K') array are in theta, counted from one; zero for those that are not."""
+        return self._view.scatter(np.arange(1.0, len(self._view.theta) + 1.0)).astype(np.intp)
+
+    def _directional(self, W: Array, out: Array | None = None) -> Array:
+        """(X W)' for W (d, m)."""
+        if not self._is_sparse and self._X.dtype == np.float64:
+            return np.matmul(W.T, self._X.T, out=out)
+        out = np.empty((W.shape[1], self._X.shape[0])) if out is None else out
+        for rows in _row_blocks(self._X.shape[0], max(W.shape)):
+            X = self._X[rows]
+            out[:, rows] = (X @ W if self._is_sparse else X.astype(np.float64) @ W).T
+        return out
+
+    def _quadratic(self, A: Array) -> Array:
+        """x' A x for every row x with a one appended, and A (d + 1, d + 1)."""
+        values = np.empty(self._X.shape[0])
+        linear = A[:-1, -1] + A[-1, :-1]
+        for rows in _row_blocks(self._X.shape[0], len(A)):
+            X = self._X[rows]
+            if self._is_sparse:
+                values[rows] = np.asarray(X.multiply(X @ A[:-1, :-1]).sum(axis=1)).ravel() + X @ linear
+            else:
+                X = X.astype(np.float64, copy=False)
+                values[rows] = np.einsum("ij,ij->i", X @ A[:-1, :-1], X) + X @ linear
+        return values + A[-1, -1]
+
+    def _squared_norms(self, places: NDArray[np.intp]) -> Array:
+        """For every logit, the squared length (n, K') of the rows in the columns that are free, the intercept's too."""
+        free = (places > 0).astype(np.float64)
+        squares = np.empty(self._mu.shape)
+        for rows in _row_blocks(*self._X.shape):
+            X = self._X[rows]
+            squared = X.multiply(X).tocsr() if self._is_sparse else X.astype(np.float64) ** 2
+            squares[rows] = squared @ free[:-1]
+        return squares + free[-1]
 
     def _logits(self, full: Array) -> Array:
         """X W + b for the (d + 1, K') array of W above b."""
@@ -166,6 +223,7 @@ class LogisticLinearization:
         return out.reshape(self._X.shape[0], -1) + full[-1]
 
     def _pull(self, G: Array) -> Array:
+        G = G if self._factor == 1.0 else self._factor * G
         return self._gather(self._transposed_product(G), G.sum(axis=0))
 
     def _transposed_product(self, G: Array, power: int = 1) -> Array:
@@ -186,6 +244,16 @@ class LogisticLinearization:
         return self._view.gather(np.vstack([W, b]))
 
 
+def _scattered(inverse: Array, places: NDArray[np.intp]) -> Array:
+    """A (p, p) array of the free parameters as one of all entries of the (d + 1, K') array, raveled."""
+    place = places.ravel()
+    if np.array_equal(place, np.arange(1, len(inverse) + 1)):
+        return inverse
+    padded = np.zeros((len(inverse) + 1,) * 2)
+    padded[1:, 1:] = inverse
+    return padded[np.ix_(place, place)]
+
+
 class LogisticView:
     """A linear classifier with logistic loss.
 
@@ -193,7 +261,7 @@ class LogisticView:
     ----------
     estimator : fitted estimator
         For its `coef_`, `intercept_`, `classes_`, and the checks of `validate_data`.
-    link : _Sigmoid or _Softmax
+    link : Sigmoid or Softmax
     l2, l1 : array of shape (d + 1, K') or broadcastable to it
         Strengths of the penalties ``l2 / 2 * theta**2 + l1 * abs(theta)``; the last row is the intercept's.
     scale : callable
@@ -287,7 +355,7 @@ def _balanced(estimator: Any, weighted: bool) -> Any:
     return class_weight
 
 
-def _link(estimator: Any, one_vs_rest: bool) -> _Sigmoid | _Softmax:
+def _link(estimator: Any, one_vs_rest: bool) -> Sigmoid | Softmax:
     n_classes = len(estimator.classes_)
     if one_vs_rest and n_classes > 2 and estimator.class_weight is not None:
         raise ValueError(
@@ -295,7 +363,7 @@ def _link(estimator: Any, one_vs_rest: bool) -> _Sigmoid | _Softmax:
             "two classes: one-vs-rest weighs a row differently in each of its binary problems. Give the weights as "
             "sample_weight, or use LogisticRegression, which is multinomial."
         )
-    return _Sigmoid(binary=n_classes == 2) if n_classes == 2 or one_vs_rest else _Softmax()
+    return Sigmoid(binary=n_classes == 2) if n_classes == 2 or one_vs_rest else Softmax()
 
 
 class LogisticRegressionFactory:

@@ -32,7 +32,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrdia._sklearn import _safe_indexing
 from skrdia.views._base import Array, Layer, Options, View
-from skrdia.views._logistic import LogisticView, _Sigmoid, _Softmax, with_one
+from skrdia.views._links import Sigmoid, Softmax
+from skrdia.views._logistic import LogisticView, with_one
 from skrdia.views._pipeline import PipelineView
 
 __all__ = ["SOFTENING", "MLPFactory", "MLPView", "head_view"]
@@ -238,8 +239,8 @@ def head_view(
     return PipelineView(features, last)
 
 
-def _link(estimator: Any) -> _Sigmoid | _Softmax:
-    return _Softmax() if estimator.out_activation_ == "softmax" else _Sigmoid(binary=True)
+def _link(estimator: Any) -> Sigmoid | Softmax:
+    return Softmax() if estimator.out_activation_ == "softmax" else Sigmoid(binary=True)
 
 
 def _batches(estimator: Any) -> Callable[[int], float]:

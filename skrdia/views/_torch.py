@@ -33,7 +33,8 @@ from torch.func import functional_call
 
 from skrdia._progress import tell
 from skrdia.views._base import Array, Layer, Options, View
-from skrdia.views._logistic import LogisticLinearization, LogisticView, _Softmax
+from skrdia.views._links import Softmax
+from skrdia.views._logistic import LogisticLinearization, LogisticView
 from skrdia.views._mlp import SOFTENING, curve
 from skrdia.views._skorch import copy_net, fit_targets, train_on
 
@@ -377,7 +378,7 @@ class SkorchFactory:
 class _HeadView(TorchView):
     """The last layer of a net alone: a logistic model of the layer's inputs, where these are not too large to keep."""
 
-    link = _Softmax()
+    link = Softmax()
 
     def __init__(self, view: TorchView, head: nn.Linear) -> None:
         vars(self).update(vars(view))
@@ -390,7 +391,7 @@ class _HeadView(TorchView):
         if 4 * X.shape[0] * self._head.in_features <= _KEPT_BYTES:
             features, is_last = _inputs(self.net, self.module, self._head, X)
             if is_last and self._head.out_features == len(self.classes_):
-                return _HeadLinearization(cast(LogisticView, self), features)
+                return LogisticLinearization(cast(LogisticView, self), features)
         return super().linearize(X)
 
     def layer(self) -> Layer:
@@ -409,9 +410,3 @@ class _HeadView(TorchView):
         """The parameters (p,) in such an array."""
         weights = full[:-1].T.ravel()
         return weights if self._head.bias is None else np.concatenate([weights, full[-1]])
-
-
-class _HeadLinearization(LogisticLinearization):
-    """In the order of the parameters that torch has; the dense Hessian is left to products."""
-
-    hessian = property()
