@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from skrdia._compare import Comparison, compare_strategies
-from skrdia._influence import Influence, influence, influence_matrix
+from skrdia._influence import Influence, influence
+from skrdia._matrix import influence_matrix
 from skrdia._rdia import RDIAClassifier
 
 if TYPE_CHECKING:

@@ -11,17 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrdia._influence import Solved, solve_influence
+from skrdia._isolation import Isolation
+from skrdia._kernel import Kernel, newton_term
 from skrdia._noise_model import label_posterior
 from skrdia._rows import Split, as_indexable, stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, predict_targets
-from skrdia.views import as_view, has_view
+from skrdia.views import as_view, has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
-__all__ = ["Evidence", "detect", "interleaved_folds", "out_of_fold"]
+__all__ = ["STRONGER", "Evidence", "detect", "detectors", "interleaved_folds", "out_of_fold"]
+
+STRONGER = (0.1, 0.01)
+"""Factors on C of detectors that cannot learn wrong labels by heart."""
+
+SHRINKAGE = 30.0
+"""Rows by which the channel of the stacked posterior is shrunk towards a symmetric one."""
 
 _N_SPLITS = 3
 """Folds of the out-of-fold probabilities; five recover no more, and cost more."""
+
+
+def detectors(finder: Any) -> list[Any]:
+    """The model that finds the rows, and clones of it with a stronger penalty where it has one."""
+    return [finder, *filter(None, (regularised(finder, factor) for factor in STRONGER))]
 
 
 def detect(
@@ -120,6 +133,8 @@ class Evidence:
         Whether the first detector, if it is a net, is the one of the epoch with the lowest loss on the trusted rows.
     training_seed : int or None
         For the training of nets.
+    fitted : classifier or None
+        The first detector where it has been trained on the targets already.
     """
 
     detectors: list[Any]
@@ -137,6 +152,7 @@ class Evidence:
     options: Options = DEFAULTS
     best_epoch: bool = True
     training_seed: int | None = None
+    fitted: Any = None
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
@@ -161,7 +177,58 @@ class Evidence:
     @property
     def influences(self) -> Array:
         """Influence of every label of every row on the validation loss, (n, K)."""
+        if self.fitted is not None:
+            judges = self.kernel.targets_val
+            return self.kernel.influences(judges / judges.sum())
         return self.detection[1].by_label
+
+    @cached_property
+    def model(self) -> Any:
+        """The first detector, trained on the current targets."""
+        if self.fitted is not None:
+            return self.fitted
+        if self.has_influences:
+            return self.detection[0]
+        return fit_targets(self.detectors[0], self.X, self.targets, self.classes, seed=self.training_seed)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """Inner products of the gradients of the rows, with each other and with those of the validation rows."""
+        return self._kernel()
+
+    def _kernel(self, X_new: Any = None) -> Kernel:
+        judges = self.X_val, self.targets_val
+        if self.hessian == "tracin":
+            from skrdia.tracin import checkpoint_terms  # loads torch
+
+            return Kernel(checkpoint_terms(self.model, self.X if X_new is None else X_new, self.options), *judges)
+        view, n_trained = as_view(self.model, self.options), int(np.count_nonzero(self.targets))
+        term = newton_term(view, self.X, self.targets, self.hessian, self.seed, n_trained=n_trained, X_new=X_new)
+        return Kernel([term], *judges)
+
+    @cached_property
+    def isolation(self) -> Array:
+        """How alone every row would be with the other rows of each label, (n, K)."""
+        return self._isolation.among_labels(self._features(self.X))
+
+    @cached_property
+    def trusted_isolation(self) -> Array:
+        """How far from the trusted rows every row is, relative to all rows, (n,)."""
+        self._need_validation_rows("trusted-isolation")
+        return self._isolation.from_rows(self._features(self.X), self._features(self.X_val))
+
+    @cached_property
+    def _isolation(self) -> Isolation:
+        return Isolation(self._features(self.X), self.given)
+
+    def _features(self, X: Any) -> Any:
+        at = as_view(self.model).linearize(X)
+        if not hasattr(at, "features"):
+            raise ValueError(
+                f"signal: isolation compares the inputs of a linear last layer, and {type(self.model).__name__} has "
+                "none that can be told. Use another signal, or a linear model as the estimator."
+            )
+        return at.features
 
     @cached_property
     def confidence(self) -> Array:
@@ -191,6 +258,13 @@ class Evidence:
     def trusted_posterior(self) -> Array:
         """Posterior of every label by the noise model, (n, K), from the model of the trusted rows."""
         return self._posterior(self.trusted_confidence, [self._trusted_fit] * len(self.splits))
+
+    @cached_property
+    def stacked_posterior(self) -> Array:
+        """Posterior of every label by a shrunken noise model, (n, K), from the stacked detectors."""
+        posterior, seen = self.confidence.copy(), ~np.isnan(self.confidence[:, 0])
+        posterior[seen] = label_posterior(self.confidence[seen], self.given[seen], self.weight[seen], SHRINKAGE)
+        return posterior
 
     @cached_property
     def _first_out_of_fold(self) -> tuple[Array, list[Any]]:

@@ -45,7 +45,18 @@ from skrdia.solvers import _DIRECT_MAX, SOLVERS, Solution
 from skrdia.views import Linearization, Options, View, as_view, soften
 from skrdia.views._base import Array
 
-__all__ = ["Influence", "check_rows", "influence", "influence_matrix", "mean_loss", "softening_of"]
+__all__ = [
+    "Influence",
+    "check_rows",
+    "diagnose",
+    "influence",
+    "linearize",
+    "loss_gradients",
+    "mean_loss",
+    "softening_of",
+    "solver_of",
+    "training",
+]
 
 
 @dataclass(frozen=True)
@@ -212,85 +223,6 @@ def influence(
     )
 
 
-def influence_matrix(
-    estimator: Any,
-    X: Any,
-    y: ArrayLike,
-    X_val: Any,
-    y_val: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    hessian: str | Callable[..., Solution] = "newton-cg",
-    random_state: Any = None,
-    parameters: str | None = None,
-    softening: float | None = None,
-    damping: float | None = None,
-) -> Array:
-    """Influence of every training row on the loss of every validation row.
-
-    One linear solve per validation row, so `influence` is the faster way to their mean.
-
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted on `X`, `y` and `sample_weight`. Any type that `RDIAClassifier` takes as `base_estimator`.
-    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-        Training rows.
-    y : array-like of shape (n_samples,)
-        Training labels.
-    X_val : {array-like, sparse matrix, data frame} of shape (n_val, n_features)
-        Validation rows.
-    y_val : array-like of shape (n_val,)
-        Validation labels.
-    sample_weight : array-like of shape (n_samples,), default=None
-        The weights the estimator was fitted with.
-    hessian : {"newton-cg", "direct", "lissa", "ekfac", "identity"} or callable, default="newton-cg"
-        How the inverse Hessian is applied, see `skrdia.solvers`. "direct" factorises once for all validation rows.
-    random_state : int, RandomState instance or None, default=None
-        For "lissa".
-    parameters : str, default=None
-        For a net, the parameters whose influence is meant: "last", those of its last layer, also when None; "all"; or a
-        pattern of their names, such as "layers.2.*".
-    softening : float, default=None
-        Factor on the logits before gradients and curvature are taken, see `RDIAClassifier`. None is 0.2 for nets and 1
-        for other models.
-    damping : float, default=None
-        Added to the diagonal of the mean Hessian. None is a thousandth of the trace for nets and 0 for other models.
-
-    Returns
-    -------
-    matrix : ndarray of shape (n_val, n_samples)
-        Entry (j, i) is the influence of training row i, as labelled, on the loss of validation row j, in nats;
-        positive means harmful. The mean over j is ``influence(...).values``.
-
-    See Also
-    --------
-    influence : The influence on the mean loss, for every label.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from skrdia import influence_matrix
-    >>> X, y = [[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]
-    >>> model = LogisticRegression().fit(X, y)
-    >>> influence_matrix(model, X, y, X_val=[[-1.5], [1.5], [0.5]], y_val=[0, 1, 1]).shape
-    (3, 4)
-    """
-    view = as_view(estimator, Options(parameters, softening, damping))
-    codes, targets = check_rows(view, X, y, sample_weight, "y")
-    _, targets_val = check_rows(view, X_val, y_val, None, "y_val")
-    train, H, gradient = _linearized_training(view, X, targets, len(codes))
-    val = soften(_linearize(view, X_val, "X_val"), softening_of(view))
-    matrix = np.empty((len(targets_val), len(codes)))
-    for block in _blocks(len(targets_val), H.shape[0]):
-        rows = np.arange(block.start, block.stop)
-        gradients = _loss_gradients(val, targets_val, rows, H.shape[0])
-        solutions, _ = _solve(H, gradients.T, gradient, hessian, random_state)
-        for j, s in zip(rows, solutions.T, strict=True):
-            matrix[j] = train.jvp(s)[np.arange(len(codes)), codes]
-    return matrix
-
-
 _BLOCK_NUMBERS = 2**24
 """Numbers in the block of validation gradients that is solved for at once."""
 
@@ -300,15 +232,13 @@ def _blocks(n_rows: int, n_parameters: int) -> Iterator[slice]:
     return gen_batches(n_rows, max(1, _BLOCK_NUMBERS // n_parameters) if n_parameters <= _DIRECT_MAX else 1)
 
 
-def _loss_gradients(at: Linearization, targets: Array, rows: NDArray[np.intp], n_parameters: int) -> Array:
+def loss_gradients(at: Any, targets: Array, rows: NDArray[np.intp]) -> Array:
     """Gradients of the losses of some rows, (len(rows), p)."""
-    gradients = np.empty((len(rows), n_parameters))
-    for gradient, j in zip(gradients, rows, strict=True):
-        if hasattr(at, "rows"):
-            gradient[:] = -at.rows([j]).vjp(targets[[j]])
-        else:
-            gradient[:] = -at.vjp(targets * (np.arange(len(targets)) == j)[:, None])
-    return gradients
+    if hasattr(at, "gradients"):
+        return -at.rows(rows).gradients(targets[rows])
+    if hasattr(at, "rows"):
+        return -np.stack([at.rows([j]).vjp(targets[[j]]) for j in rows])
+    return -np.stack([at.vjp(targets * (np.arange(len(targets)) == j)[:, None]) for j in rows])
 
 
 @dataclass(frozen=True)
@@ -334,10 +264,10 @@ def solve_influence(
     n_trained: int = 0,
 ) -> Solved:
     """Step II for targets (n, K) and validation targets (n_val, K); `n_trained` rows were fitted, 0: all entries."""
-    judges = _linearize(view, X_val, "X_val")
+    judges = linearize(view, X_val, "X_val")
     val = soften(judges, softening_of(view))
-    rows = _linearize(view, X, "X")
-    train, H, gradient = _training(view, rows, targets, n_trained or int(np.count_nonzero(targets)))
+    rows = linearize(view, X, "X")
+    train, H, gradient = training(view, rows, targets, n_trained or int(np.count_nonzero(targets)))
     solution, diagnostics = _solve(H, -val.vjp(targets_val / targets_val.sum()), gradient, hessian, random_state)
     by_label = train.jvp(solution)
     return Solved(
@@ -366,7 +296,7 @@ def influence_standard_error(
     The arguments are those of `solve_influence`. `given` (n, K) are the labels whose influence is meant, by default the
     targets; a row of zeros there has nan. So has every row where a single validation row has positive weight.
     """
-    val = soften(_linearize(view, X_val, "X_val"), softening_of(view))
+    val = soften(linearize(view, X_val, "X_val"), softening_of(view))
     train, H, _ = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
     given = targets if given is None else given
     total = given.sum(axis=1, keepdims=True)
@@ -376,7 +306,7 @@ def influence_standard_error(
     for block in _blocks(len(judges), H.shape[0]):
         deviations = _gradient_deviations(val, targets_val, judges[block], H)
         if len(deviations) > 0:
-            solutions, info = _solver(hessian)(H, deviations.T, random_state=random_state)
+            solutions, info = solver_of(hessian)(H, deviations.T, random_state=random_state)
             _warn_unless_converged(hessian, info)
             for s in solutions.T:
                 squares += (labels * train.jvp(s)).sum(axis=1) ** 2
@@ -387,7 +317,7 @@ def _gradient_deviations(at: Linearization, targets: Array, rows: NDArray[np.int
     """w_j (grad l_j - grad Lv) / sum(w) for these rows, or at most p vectors with the same sum of outer products."""
     total = targets.sum()
     scale = np.sqrt(np.where(H.diagonal() > 0.0, H.diagonal(), 1.0))  # without it small units would count as rounding
-    deviations = _loss_gradients(at, targets, rows, len(scale))
+    deviations = loss_gradients(at, targets, rows)
     deviations /= total * scale
     rounding = 1e-9 * np.linalg.norm(deviations)  # left out: not in the range of H, so that no solver would converge
     deviations += (targets[rows].sum(axis=1) / total)[:, None] * (at.vjp(targets) / (total * scale))
@@ -401,7 +331,7 @@ def _gradient_deviations(at: Linearization, targets: Array, rows: NDArray[np.int
 
 def validation_loss(estimator: Any, X_val: Any, targets_val: Array) -> float:
     """Mean validation cross-entropy of a fitted estimator, in nats."""
-    return mean_loss(_linearize(as_view(estimator), X_val, "X_val"), targets_val)
+    return mean_loss(linearize(as_view(estimator), X_val, "X_val"), targets_val)
 
 
 def mean_loss(at: Linearization, targets: Array) -> float:
@@ -410,12 +340,10 @@ def mean_loss(at: Linearization, targets: Array) -> float:
 
 def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
     """The training rows, the curvature of the mean objective, and its gradient (zero at the optimum)."""
-    return _training(view, _linearize(view, X, "X"), targets, n_trained)
+    return training(view, linearize(view, X, "X"), targets, n_trained)
 
 
-def _training(
-    view: View, rows: Linearization, targets: Array, n_trained: int
-) -> tuple[Linearization, Curvature, Array]:
+def training(view: View, rows: Linearization, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
     weighted = targets * view.class_weight(targets)
     train = soften(rows, softening_of(view))
     H = Curvature(train, weighted.sum(axis=1), view.penalty(n_trained), getattr(view, "damping", 0.0))
@@ -429,7 +357,14 @@ def softening_of(view: View) -> float:
 def _solve(
     H: Curvature, g: Array, gradient: Array, hessian: str | Callable[..., Solution], random_state: Any
 ) -> tuple[Array, dict[str, Any]]:
-    solution, info = _solver(hessian)(H, g, random_state=random_state)
+    solution, info = solver_of(hessian)(H, g, random_state=random_state)
+    return solution, diagnose(H, hessian, info, gradient)
+
+
+def diagnose(
+    H: Curvature, hessian: str | Callable[..., Solution], info: dict[str, Any], gradient: Array
+) -> dict[str, Any]:
+    """What is known of a solve, with a warning where that is bad."""
     diagonal = H.diagonal()
     curved = diagonal > 0.0
     diagnostics = {
@@ -443,10 +378,10 @@ def _solve(
         "scaled_gradient_norm": float(np.sqrt((gradient[curved] ** 2 / diagonal[curved]).sum())),
     }
     _warn(diagnostics)
-    return solution, diagnostics
+    return diagnostics
 
 
-def _solver(hessian: str | Callable[..., Solution]) -> Callable[..., Solution]:
+def solver_of(hessian: str | Callable[..., Solution]) -> Callable[..., Solution]:
     if isinstance(hessian, str) and hessian not in SOLVERS:
         raise ValueError(f"hessian={hessian!r} is unknown; use one of {sorted(SOLVERS)}, or a callable.")
     return SOLVERS[hessian] if isinstance(hessian, str) else hessian
@@ -480,7 +415,7 @@ def _warn_unless_converged(hessian: str | Callable[..., Solution], info: dict[st
         )
 
 
-def _linearize(view: View, X: Any, name: str) -> Linearization:
+def linearize(view: View, X: Any, name: str) -> Linearization:
     try:
         return view.linearize(X)
     except (TypeError, ValueError) as error:

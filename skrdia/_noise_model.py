@@ -9,6 +9,12 @@ label and T_kj the probability that a row of class k is given the label j,
 in turn until R settles: expectation maximisation with one pseudo-count for each row of T. It starts half way between q
 and the given label, so that "the labels are mostly right" breaks the symmetry when q says nothing.
 
+With few rows the K (K - 1) entries of T are noise, and errors are often symmetric. With a shrinkage of m rows,
+
+    T_kj = (sum_{i: g_i = j} w_i R_ik + m S_kj) / (sum_i w_i R_ik + m),    S_kk = 1 - e,    S_kj = e / (K - 1)
+
+instead, e = 1 - sum_i w_i R_i,g_i / sum_i w_i the estimated share of wrong labels.
+
 References: Dawid, Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm", Applied
 Statistics 28, 1979. Raykar et al., "Learning from crowds", JMLR 11, 2010, for a classifier as the source of q.
 """
@@ -19,24 +25,40 @@ import numpy as np
 
 from skrdia.views._base import Array
 
-__all__ = ["label_posterior"]
+__all__ = ["apply_channel", "label_channel", "label_posterior"]
 
 _MAX_ITER, _TOL = 20, 1e-3
 
 
-def label_posterior(proba: Array, given: Array, weight: Array) -> Array:
-    """R (n, K) for probabilities q (n, K), given labels as a one-hot array (n, K), and weights (n,)."""
+def label_posterior(proba: Array, given: Array, weight: Array, shrinkage: float = 0.0) -> Array:
+    """R (n, K) for probabilities q (n, K), given labels as a one-hot array (n, K), weights (n,), and m."""
     n_classes = given.shape[1]
     posterior = _normalised(proba * (0.5 / n_classes + 0.5 * given), given)
     for _ in range(_MAX_ITER):
-        counts = (posterior * weight[:, None]).T @ given
-        channel = (counts + 1.0 / n_classes) / (counts.sum(axis=1, keepdims=True) + 1.0)
-        updated = _normalised(proba * (given @ channel.T), given)
+        updated = apply_channel(proba, given, label_channel(posterior, given, weight, shrinkage))
         change = np.abs(updated - posterior).max(initial=0.0)
         posterior = updated
         if change < _TOL:
             break
     return posterior
+
+
+def label_channel(posterior: Array, given: Array, weight: Array, shrinkage: float = 0.0) -> Array:
+    """T (K, K) for posteriors R."""
+    n_classes = given.shape[1]
+    counts = (posterior * weight[:, None]).T @ given
+    if shrinkage:
+        wrong = 1.0 - np.trace(counts) / counts.sum()
+        prior = np.full(counts.shape, wrong / (n_classes - 1))
+        np.fill_diagonal(prior, 1.0 - wrong)
+    else:
+        prior, shrinkage = np.full(counts.shape, 1.0 / n_classes), 1.0
+    return (counts + shrinkage * prior) / (counts.sum(axis=1, keepdims=True) + shrinkage)
+
+
+def apply_channel(proba: Array, given: Array, channel: Array) -> Array:
+    """R (n, K) for known T."""
+    return _normalised(proba * (given @ channel.T), given)
 
 
 def _normalised(joint: Array, given: Array) -> Array:

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
-from skrdia._evidence import Evidence
+from skrdia._evidence import Evidence, detectors
 from skrdia._repair import Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net
-from skrdia._tuning import Choice, Problem, candidates, choose, detectors, detectors_to_try, propose_all
+from skrdia._tuning import Choice, Problem, candidates, choose, detectors_to_try, propose_all
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
-from skrdia.signals import SIGNALS, WITHOUT_TRUSTED_ROWS
+from skrdia.signals import SIGNALS
+from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
 from skrdia.strategies import STRATEGIES
 from skrdia.views import Options, has_view
@@ -78,7 +79,7 @@ def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState
     """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
     signal = "posterior" if clf.signal == "auto" else clf.signal
     strategy = "soft" if clf.strategy == "auto" else clf.strategy
-    if signal not in WITHOUT_TRUSTED_ROWS:
+    if signal not in WITHOUT_TRUSTED_ROWS or signal not in OF_PROBABILITIES:
         raise ValueError(
             f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "
             "none with cv. Give alpha a number, or use signal='posterior' or 'confidence'."

@@ -32,20 +32,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from skrdia._evidence import Evidence, interleaved_folds
+from skrdia._evidence import STRONGER, Evidence, interleaved_folds
 from skrdia._repair import propose
 from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, predict_targets, safe_log, takes_weights
-from skrdia.signals import SIGNALS
+from skrdia.signals._table import OF_PROBABILITIES, SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
-__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors", "detectors_to_try", "propose_all"]
-
-_STRONGER = (0.1, 0.01)
-"""Factors on C of detectors that cannot learn wrong labels by heart."""
+__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors_to_try", "propose_all"]
 
 _WEAKER = 30.0
 """Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
@@ -53,8 +50,11 @@ _WEAKER = 30.0
 _BASE = "base estimator"
 """The detector that is the base estimator, where another model finds the rows."""
 
-_ALPHAS = {"influence": (0.05, 0.2, 0.6)} | dict.fromkeys(SIGNALS.keys() - {"influence"}, (0.5, 0.8, 0.95))
+_ALPHAS = {"influence": (0.05, 0.2, 0.6)} | dict.fromkeys(OF_PROBABILITIES, (0.5, 0.8, 0.95))
 """Thresholds that are tried for a signal named by the user."""
+
+_NAMED = ("influence", "confidence", "trusted-confidence", "posterior", "trusted-posterior")
+"""Signals that are tried for a strategy named by the user."""
 
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
 _PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
@@ -79,8 +79,8 @@ NOTHING = Candidate("none", "none", np.inf, n_iter=0)
 TRUSTED_ONLY = Candidate("none", "drop", -np.inf, n_iter=0)
 
 _AUTO = (
-    *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, *_STRONGER)),
-    *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, *_STRONGER)),
+    *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, *STRONGER)),
+    *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, *STRONGER)),
     *(Candidate("posterior", "relabel", 0.5, detector=factor) for factor in (1.0, 0.1)),
     Candidate("trusted-confidence", "relabel", 0.8, detector=0.1),
     Candidate("trusted-confidence", "drop", 0.8, detector=0.1),
@@ -103,14 +103,9 @@ _BY_THE_BASE_ESTIMATOR = (
 """What is tried in addition with the base estimator as the detector, when another model finds the rows."""
 
 
-def detectors(finder: Any) -> list[Any]:
-    """The model that finds the rows, and clones of it with a stronger penalty where it has one."""
-    return [finder, *filter(None, (regularised(finder, factor) for factor in _STRONGER))]
-
-
 def detectors_to_try(base: Any, finder: Any) -> dict[float | str, Any]:
     """The model that finds the rows, clones of it by their factor on C where it has one, and the base estimator."""
-    clones = {factor: regularised(finder, factor) for factor in (*_STRONGER, _WEAKER)}
+    clones = {factor: regularised(finder, factor) for factor in (*STRONGER, _WEAKER)}
     models: dict[float | str, Any] = {1.0: finder}
     models |= {factor: model for factor, model in clones.items() if model is not None}
     return models | ({_BASE: base} if _finds_too(base, finder) else {})
@@ -130,6 +125,11 @@ def candidates(
             "alpha='auto' does not know the unit of a callable signal; give alpha a number, or search over it with "
             "GridSearchCV."
         )
+    if signal not in ("auto", *_ALPHAS):
+        raise ValueError(
+            f"alpha='auto' does not know which thresholds to try for signal={signal!r}; it knows those of "
+            f"{list(_ALPHAS)}. Give alpha a number, or search over it with GridSearchCV."
+        )
     tried: Iterable[Candidate] = _product(signal, strategy)
     if signal == "auto" and strategy == "auto":
         tried = (*_AUTO, *_WITH_MANY_VALIDATION_ROWS) if n_val >= _MANY_VALIDATION_ROWS else _AUTO
@@ -142,11 +142,11 @@ def candidates(
 
 def _product(signal: str, strategy: Any) -> Iterable[Candidate]:
     """Every threshold and detector, for a signal or a strategy that the user has named."""
-    for name in SIGNALS if signal == "auto" else [signal]:
+    for name in _NAMED if signal == "auto" else [signal]:
         soft = [] if name == "influence" else ["soft"]
         for rule in ["relabel", "drop", *soft] if strategy == "auto" else [strategy]:
             for alpha in (0.0,) if rule == "soft" else _ALPHAS[name]:
-                for factor in (1.0, *_STRONGER):
+                for factor in (1.0, *STRONGER):
                     yield Candidate(name, rule, alpha, 1, factor)
                     if name == "influence":
                         yield Candidate(name, rule, alpha, 2, factor)

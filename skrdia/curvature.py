@@ -102,6 +102,25 @@ class Curvature(LinearOperator):
                 self._diagonal = (loss + self._penalty) / self.total + self.damping
         return self._diagonal
 
+    @property
+    def share(self) -> Array:
+        """Share of every row in the total weight, (n,)."""
+        return self._weight / self.total
+
+    @property
+    def has_dense(self) -> bool:
+        """Whether the dense matrix takes fewer than p products."""
+        return hasattr(self._at, "hessian")
+
+    def noise(self, rng: np.random.RandomState) -> Array:
+        """A random vector (p,) with mean zero and covariance H."""
+        if hasattr(self._at, "curvature_noise"):
+            loss = self._at.curvature_noise(self._weight, rng)
+        else:
+            loss = self._at.vjp(self.random_signs(rng))
+        signs = rng.choice([-1.0, 1.0], size=(2, len(loss)))
+        return (loss + np.sqrt(self._penalty) * signs[0]) / np.sqrt(self.total) + np.sqrt(self.damping) * signs[1]
+
     def random_signs(self, rng: np.random.RandomState) -> Array:
         """R (n, K) such that vjp(R) has mean zero and, as its covariance, the curvature of the summed loss."""
         signs = rng.choice([-1.0, 1.0], size=self._at.log_proba.shape)

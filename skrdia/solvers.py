@@ -21,7 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, cho_solve, cholesky, eigh
+from scipy.linalg.lapack import dpotri
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.utils import check_random_state
 
@@ -29,7 +30,7 @@ from skrdia._kronecker import approximate_inverse
 from skrdia.curvature import Curvature
 from skrdia.views._base import Array
 
-__all__ = ["DETERMINISTIC", "SOLVERS", "direct", "ekfac", "identity", "lissa", "newton_cg"]
+__all__ = ["DETERMINISTIC", "SOLVERS", "Factor", "direct", "ekfac", "identity", "lissa", "newton_cg"]
 
 Solution = tuple[Array, dict[str, Any]]
 
@@ -72,7 +73,7 @@ def newton_cg(
 
 
 def direct(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
-    """Dense eigendecomposition, inverted on the range of H: memory p**2, time p**3.
+    """Dense factorisation, inverted on the range of H: memory p**2, time p**3.
 
     Parameters
     ----------
@@ -90,23 +91,7 @@ def direct(H: Curvature, g: Array, *, random_state: object = None) -> Solution:
     info : dict
         See the top of the module.
     """
-    p = H.shape[0]
-    if p > _DIRECT_MAX:
-        raise ValueError(
-            f"hessian='direct' forms the dense Hessian, {p} x {p} numbers ({8e-9 * p * p:,.0f} GB), and is limited to "
-            f"{_DIRECT_MAX} parameters. Use hessian='newton-cg', which never forms it."
-        )
-    dense, scale = H.toarray(), _jacobi_scale(H)
-    eigenvalues, vectors = eigh(scale[:, None] * dense * scale)
-    H.observe(*dense.diagonal().tolist())
-    inverse = np.zeros(p)
-    kept = eigenvalues > p * np.finfo(np.float64).eps * eigenvalues[-1]
-    inverse[kept] = 1.0 / eigenvalues[kept]
-    b = (scale * g.T).T
-    coordinates = (vectors.T @ b).T * inverse
-    x = (scale * (vectors @ coordinates.T).T).T
-    residual = _relative((scale * (dense @ x).T).T - b, b)
-    return x, {"iterations": 0, "residual": residual, "converged": residual <= 1e-6, "rank": int(kept.sum())}
+    return Factor(H).solve(g)
 
 
 def lissa(
@@ -249,6 +234,60 @@ DETERMINISTIC = frozenset({"newton-cg", "direct", "ekfac", "identity"})
 
 _DIRECT_MAX = 20_000
 """Most parameters for which "direct" forms the Hessian: 3.2 GB."""
+
+
+class Factor:
+    """A dense H with its factors, for any number of solves, and for its inverse on its range.
+
+    Parameters
+    ----------
+    H : Curvature
+        Of the mean training objective.
+    """
+
+    def __init__(self, H: Curvature) -> None:
+        p = H.shape[0]
+        if p > _DIRECT_MAX:
+            raise ValueError(
+                f"hessian='direct' forms the dense Hessian, {p} x {p} numbers ({8e-9 * p * p:,.0f} GB), and is limited "
+                f"to {_DIRECT_MAX} parameters. Use hessian='newton-cg', which never forms it."
+            )
+        dense = H.toarray()
+        H.observe(*dense.diagonal().tolist())
+        self._scale = _jacobi_scale(H)
+        self._scaled = self._scale[:, None] * dense * self._scale
+        self._lower, self._root = _cholesky(self._scaled), np.empty((p, 0))
+        self.rank = p
+        if self._lower is None:
+            eigenvalues, vectors = eigh(self._scaled)
+            kept = eigenvalues > p * np.finfo(np.float64).eps * eigenvalues[-1]
+            self._root, self.rank = vectors[:, kept] / np.sqrt(eigenvalues[kept]), int(kept.sum())
+
+    def solve(self, g: Array) -> Solution:
+        """The solution for g (p,) or (p, m), and what the top of the module says of it."""
+        b = (self._scale * g.T).T
+        u = self._root @ (self._root.T @ b) if self._lower is None else cho_solve((self._lower, True), b)
+        residual = _relative(self._scaled @ u - b, b)
+        info = {"iterations": 0, "residual": residual, "converged": residual <= 1e-6, "rank": self.rank}
+        return (self._scale * u.T).T, info
+
+    def inverse(self) -> Array:
+        """The inverse on the range of H, (p, p)."""
+        if self._lower is None:
+            inverse = self._root @ self._root.T
+        else:
+            inverse = dpotri(self._lower, lower=1)[0]
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        return self._scale[:, None] * inverse * self._scale
+
+
+def _cholesky(scaled: Array) -> Array | None:
+    """The lower factor of a matrix whose diagonal is one; None where it is singular, or nearly."""
+    try:
+        lower: Array = cholesky(scaled, lower=True)
+    except LinAlgError:
+        return None
+    return lower if lower.diagonal().min() ** 2 > len(scaled) * np.finfo(np.float64).eps else None
 
 
 def _jacobi_scale(H: Curvature) -> Array:

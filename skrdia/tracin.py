@@ -13,14 +13,16 @@ Reference: Pruthi, Liu, Kale, Sundararajan, "Estimating training data influence 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skrdia._influence import Influence, check_rows, mean_loss, softening_of
-from skrdia.views import Options, as_view, soften
-from skrdia.views._base import Array
+from skrdia._influence import Influence, check_rows, mean_loss
+from skrdia._kernel import Identity, Kernel, Term
+from skrdia.views import Options, as_view
+from skrdia.views._pipeline import PipelineView
 
 try:
     from skorch.callbacks import Callback
@@ -146,35 +148,40 @@ def tracin(
     >>> tracin(net, X, y, X[::10], y[::10]).by_label.shape
     (150, 3)
     """
-    while hasattr(estimator, "steps"):
-        if len(estimator.steps) > 1:
-            X, X_val = (estimator[:-1].transform(rows) for rows in (X, X_val))
-        estimator = estimator.steps[-1][1]
-    checkpoints, options = _checkpoints(estimator), Options(parameters, softening)
-    view = as_view(estimator, options)
+    options = Options(parameters, softening)
+    view, terms = as_view(estimator, options), checkpoint_terms(estimator, X, options)
     codes, _ = check_rows(view, X, y, sample_weight, "y")
     _, targets_val = check_rows(view, X_val, y_val, None, "y_val")
     fitted = view.linearize(X)
     loss = mean_loss(view.linearize(X_val), targets_val)
-    by_label = np.zeros(fitted.log_proba.shape)
-    net = copy_net(estimator)
-    for rate, state in checkpoints:
-        net.module_.load_state_dict(state)
-        by_label += rate * _gradient_products(as_view(net, options), X, X_val, targets_val)
+    by_label = Kernel(terms, X_val, targets_val).influences(targets_val / targets_val.sum())
     return Influence(
         values=by_label[np.arange(len(codes)), codes],
         by_label=by_label,
         log_proba=fitted.log_proba,
         classes=view.classes_,
         validation_loss=loss,
-        diagnostics={"hessian": "tracin", "checkpoints": len(checkpoints)},
+        diagnostics={"hessian": "tracin", "checkpoints": len(terms)},
     )
 
 
-def _gradient_products(view: Any, X: Any, X_val: Any, targets_val: Array) -> Array:
-    """grad Lv . grad log p_ik, (n, K)."""
-    val, train = (soften(view.linearize(rows), softening_of(view)) for rows in (X_val, X))
-    return train.jvp(-val.vjp(targets_val / targets_val.sum()))
+def checkpoint_terms(estimator: Any, X: Any, options: Options) -> list[Term]:
+    """The rows at every checkpoint of a net, or of a pipeline that ends in one; no softening unless asked for."""
+    transforms = []
+    while hasattr(estimator, "steps"):
+        if len(estimator.steps) > 1:
+            transforms.append(estimator[:-1].transform)
+        estimator = estimator.steps[-1][1]
+    net = copy_net(estimator)
+    options = replace(options, softening=1.0 if options.softening is None else options.softening)
+    terms = []
+    for rate, state in _checkpoints(estimator):
+        net.module_.load_state_dict(state)
+        view: Any = as_view(net, options)
+        for transform in reversed(transforms):
+            view = PipelineView(transform, view)
+        terms.append(Term(view, X, Identity(len(view.theta), rate), np.zeros(len(view.linearize(X).log_proba))))
+    return terms
 
 
 def _checkpoints(net: Any) -> list[tuple[float, dict[str, Any]]]:

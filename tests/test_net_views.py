@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrdia import influence
-from skrdia._influence import _training
+from skrdia._influence import training
 from skrdia._kronecker import approximate_inverse
 from skrdia._validation import one_hot
 from skrdia.curvature import Curvature
@@ -266,7 +266,7 @@ def test_penalty_of_mlp_is_the_estimators():
     model = MLPClassifier((5,), solver="lbfgs", alpha=20.0, tol=1e-12, max_iter=5000, random_state=0).fit(X, y)
     for pattern in ("all", "last"):
         view = as_view(model, Options(pattern))
-        *_, gradient = _training(view, view.linearize(X), one_hot(y, N_CLASSES), len(y))
+        *_, gradient = training(view, view.linearize(X), one_hot(y, N_CLASSES), len(y))
         assert np.abs(gradient).max() < 0.01 * np.abs(view.penalty_gradient(len(y)) / len(y)).max()
         assert view.penalty(len(y)).max() == 20.0
 
@@ -322,7 +322,7 @@ def test_linear_module_has_the_influences_of_logistic_regression():
     expected = influence(reference, X, y, X[::7], y[::7], hessian="direct")
     for pattern in ("all", "last"):
         view = as_view(model, Options(pattern))
-        *_, gradient = _training(view, view.linearize(X), one_hot(y, N_CLASSES), len(y))
+        *_, gradient = training(view, view.linearize(X), one_hot(y, N_CLASSES), len(y))
         assert np.abs(gradient).max() < 1e-7
         params = {"parameters": pattern, "softening": 1.0, "damping": 0.0, "hessian": "direct"}
         result = influence(model, X, y, X[::7], y[::7], **params)

@@ -18,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from skrdia import RDIAClassifier, influence
 from skrdia._evidence import interleaved_folds
 from skrdia._outcome import _problem, candidate_targets
-from skrdia._tuning import candidates, choose, detectors, detectors_to_try
+from skrdia._evidence import detectors
+from skrdia._tuning import candidates, choose, detectors_to_try
 from skrdia.datasets import flip_labels
 
 from .conftest import make_table

@@ -12,13 +12,16 @@ from typing import Any
 import click
 
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
-from skrdia.reproduce import _ls_report, _net_report, _pictures, _timing
+from skrdia.reproduce import _ls_report, _net_report, _pictures, _signal_report, _timing
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
 from skrdia.reproduce._ls_cells import FINDERS, RULES
 from skrdia.reproduce._net_cells import EPOCHS
 from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
+from skrdia.reproduce._signal_cells import KINDS, MODELS
+from skrdia.reproduce._signal_runner import METHODS
+from skrdia.reproduce._tables import TABLES
 
 __all__ = ["COMMANDS"]
 
@@ -128,6 +131,21 @@ def _table10_deep(datasets: list[str], methods: list[str], subset: int, epochs: 
     _complain(lambda: _ls_report.seconds_to_find(wide_console(), output, *args))
 
 
+def _signals(
+    output: Path,
+    n_jobs: int,
+    datasets: list[str],
+    models: list[str],
+    kinds: list[str],
+    rates: list[float],
+    methods: list[str],
+    **numbers: int,
+) -> None:
+    """Signals of wrong labels and anomalies: average precision, AUROC and F1 on tables and MNIST."""
+    args = (datasets, models, kinds, rates, numbers["rows"], numbers["seeds"], methods, n_jobs, _command_line())
+    _complain(lambda: _signal_report.signal_tables(wide_console(), output, *args))
+
+
 def _table10(datasets: list[str], output: Path) -> None:
     """Table 10: seconds to find the harmful rows, on this machine."""
     _complain(lambda: step_two(wide_console(), output, datasets, _command_line()))
@@ -206,7 +224,32 @@ def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, s
     )
 
 
+def _some_of(name: str, known: tuple[str, ...], what: str) -> Any:
+    check = partial(_checked, known, what)
+    return click.option(name, type=NAMES, callback=check, help=f"Of {', '.join(known)}; all.")
+
+
+def _rates(ctx: Any, param: Any, value: list[float] | None) -> list[float]:
+    outside = [rate for rate in value or [] if not 0.0 < rate < 0.5]
+    if outside:
+        raise click.BadParameter(f"{outside[0]:g} is no share of glitches; use numbers between 0 and 0.5.")
+    return list(dict.fromkeys(value or []))
+
+
 COMMANDS: list[click.Command] = [
+    _with_options(
+        "signals",
+        _signals,
+        _datasets((*TABLES, "mnist"), (*_signal_report.TABLES_OF_SIGNALS, "mnist")),
+        _some_of("--models", MODELS, "model"),
+        _some_of("--kinds", KINDS, "kind"),
+        click.option("--rates", type=NUMBERS, callback=_rates, help="Shares of glitches; 0.01,0.05,0.1,0.2."),
+        click.option("--rows", type=click.IntRange(100), default=1000, show_default=True, help="Most rows of each."),
+        _runs(5),
+        _methods(METHODS),
+        _OUTPUT,
+        _N_JOBS,
+    ),
     *(_experiment_command(experiment) for experiment in EXPERIMENTS.values()),
     _with_options("figure3", _figure3, _datasets(_IMAGES, _pictures.DATASETS), _NOISE, _MODEL, _OUTPUT, _N_JOBS),
     _with_options(

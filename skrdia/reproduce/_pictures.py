@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
-from skrdia._influence import influence_matrix
+from skrdia._matrix import influence_matrix
 from skrdia._train import fit_targets
 from skrdia._validation import one_hot
 from skrdia.datasets import fetch_paper_dataset

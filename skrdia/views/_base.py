@@ -50,11 +50,14 @@ class Options:
         Factor on the logits before gradients and curvature are taken: 0.2 for nets, else 1.
     damping : float or None
         Added to the diagonal of the mean curvature: for nets by the rule of `skrdia.curvature`, else 0.
+    to_inputs : bool
+        Whether gradients reach back to the rows, so that the last layer of a net cannot be taken apart from the rest.
     """
 
     parameters: str | None = None
     softening: float | None = None
     damping: float | None = None
+    to_inputs: bool = False
 
 
 DEFAULTS = Options()
@@ -111,12 +114,15 @@ class Linearization(Protocol):
     back to its outputs, see `skrdia._kronecker`; `precision`, the machine epsilon of the
     products where it is not that of float64; `softened(c)`, the same with c times the logits; `inner(V, R)` (m, n), the
     products ``(R * jvp(v)).sum(axis=1)`` for the m columns v of V (p, m) at once; `input_gradients(V, R)`, their
-    gradients with respect to every row of X, (m, n, d).
+    gradients in the rows (m, n, d), with `shape`, that of X; `gradients(R)` (n, p), the gradients of
+    ``(R * log_proba).sum(axis=1)`` in the parameters, for few rows; `curvature_noise(w, rng)`, a random vector (p,)
+    whose covariance is the Hessian of the loss weighted by w.
 
-    A model of q logits z that are linear in its parameters also has `logit_jvp(v)` (n, q), the derivatives of z;
-    `logit_cotangent(R)` (n, q), the gradient of ``(R * log_proba).sum()`` in z; `logit_curvature()` (n, q, q), the
-    Hessian of the loss in z; and `logit_covariance(A)` (n, q, q), the covariance of z for parameters of covariance
-    A (p, p), or for A None the identity.
+    A model of q logits z that are linear in its parameters also has `features`, the rows (n, d) that they multiply;
+    `logit_jvp(v)` (n, q), the derivatives of z; `logit_cotangent(R)` (n, q), the gradient of ``(R * log_proba).sum()``
+    in z; `logit_curvature()` (n, q, q), the Hessian of the loss in z; and `logit_covariance(A)` (n, q, q), the
+    covariance of z for parameters of covariance A, a matrix (p, p) or a diagonal (p,); and `is_singular`, whether some
+    change of all logits changes no probability.
     """
 
     log_proba: Array
@@ -226,6 +232,9 @@ class Softened:
             self.layers = lambda R: at.layers(self._pull(R))
         if hasattr(at, "gauss_newton"):
             self.gauss_newton = lambda w, v: at.gauss_newton(w, v, factor)
+            if hasattr(at, "input_gradients"):
+                self.shape: tuple[int, ...] = at.shape  # type: ignore[attr-defined]
+                self.input_gradients = lambda V, R: at.input_gradients(V, R, factor)
 
     def jvp(self, v: Array) -> Array:
         d = self._at.jvp(v)

@@ -1,7 +1,8 @@
 """How the logits z of a logistic model become log-probabilities: the sigmoid and the softmax.
 
 With e_k and mu as in `skrdia.views._logistic`, `lift` maps dz to e_k . dz and `drop` is its adjoint; `curve` and
-`curve_entry` are products with, and entries of, the Hessian of -log p in z.
+`curve_entry` are products with, and entries of, the Hessian of -log p in z, and `noise` has it as its covariance, for
+random signs.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class Sigmoid:
     def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
         return mu[:, k] * (1.0 - mu[:, k]) if k == j else None
 
+    def noise(self, mu: Array, signs: Array) -> Array:
+        return np.sqrt(mu * (1.0 - mu)) * signs
+
 
 class Softmax:
     """Multinomial logits."""
@@ -62,3 +66,7 @@ class Softmax:
 
     def curve_entry(self, mu: Array, k: int, j: int) -> Array | None:
         return mu[:, k] * ((k == j) - mu[:, j])
+
+    def noise(self, mu: Array, signs: Array) -> Array:
+        root = np.sqrt(mu) * signs
+        return root - mu * root.sum(axis=1, keepdims=True)

@@ -99,8 +99,9 @@ class LogisticLinearization:
         place = places[np.append(used, -1)].ravel()
         kept = np.flatnonzero(place)
         kept = kept[np.argsort(place[kept])]
-        H = H.reshape((d + 1) * width, -1)
-        return self._factor**2 * (H if np.array_equal(kept, np.arange(len(H))) else H[np.ix_(kept, kept)])
+        square = H.reshape((d + 1) * width, -1)
+        is_all = np.array_equal(kept, np.arange(len(square)))
+        return self._factor**2 * (square if is_all else square[np.ix_(kept, kept)])
 
     def layers(self, R: Array) -> Iterator[tuple[Layer, Array, Array]]:
         layer = self._view.layer()
@@ -134,19 +135,30 @@ class LogisticLinearization:
                 entries[:, k, j] = c
         return entries
 
-    def logit_covariance(self, inverse: Array | None) -> Array:
+    def logit_covariance(self, A: Array) -> Array:
         d, width = self._X.shape[1], self._mu.shape[1]
-        S = np.empty((len(self._mu), width, width))
-        places = self._places()
-        if inverse is None:
-            norms = self._squared_norms(places)
-            S[:] = norms[:, :, None] * np.eye(width)
+        S = np.zeros((len(self._mu), width, width))
+        if A.ndim == 1:
+            S[:, np.arange(width), np.arange(width)] = self._squared_norms(self._view.scatter(A))
             return self._factor**2 * S
-        A = _scattered(inverse, places).reshape(d + 1, width, d + 1, width)
+        A = _scattered(A, self._places()).reshape(d + 1, width, d + 1, width)
         for k in range(width):
             for j in range(k + 1):
                 S[:, k, j] = S[:, j, k] = self._quadratic(np.ascontiguousarray(A[:, k, :, j]))
         return self._factor**2 * S
+
+    def curvature_noise(self, w: Array, rng: np.random.RandomState) -> Array:
+        signs = rng.choice([-1.0, 1.0], size=self._mu.shape)
+        return self._pull(np.sqrt(w)[:, None] * self._view.link.noise(self._mu, signs))
+
+    def gradients(self, R: Array) -> Array:
+        place = self._places().ravel()
+        kept = np.flatnonzero(place)
+        G, X = self._factor * self.logit_cotangent(R), with_one(self._X)
+        full = (X[:, :, None] * G[:, None, :]).reshape(len(X), -1)
+        gradients = np.empty((len(X), len(kept)))
+        gradients[:, place[kept] - 1] = full[:, kept]
+        return gradients
 
     def inner(self, V: Array, R: Array, out: Array | None = None) -> Array:
         directions = np.stack([self._view.scatter(v) for v in V.T], axis=2)
@@ -164,6 +176,18 @@ class LogisticLinearization:
                 dz *= G[:, q]
                 out += dz
         return out
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._X.shape
+
+    @property
+    def features(self) -> Any:
+        return self._X
+
+    @property
+    def is_singular(self) -> bool:
+        return isinstance(self._view.link, Softmax)
 
     def input_gradients(self, V: Array, R: Array) -> Array:
         G, C, W = self.logit_cotangent(R), self.logit_curvature(), self._factor * self._view.full_theta[:-1]
@@ -203,15 +227,14 @@ class LogisticLinearization:
                 values[rows] = np.einsum("ij,ij->i", X @ A[:-1, :-1], X) + X @ linear
         return values + A[-1, -1]
 
-    def _squared_norms(self, places: NDArray[np.intp]) -> Array:
-        """For every logit, the squared length (n, K') of the rows in the columns that are free, the intercept's too."""
-        free = (places > 0).astype(np.float64)
+    def _squared_norms(self, weight: Array) -> Array:
+        """For every logit, the sum of weighted squares (n, K') of each row with a one appended; weights (d + 1, K')."""
         squares = np.empty(self._mu.shape)
         for rows in _row_blocks(*self._X.shape):
             X = self._X[rows]
             squared = X.multiply(X).tocsr() if self._is_sparse else X.astype(np.float64) ** 2
-            squares[rows] = squared @ free[:-1]
-        return squares + free[-1]
+            squares[rows] = squared @ weight[:-1]
+        return squares + weight[-1]
 
     def _logits(self, full: Array) -> Array:
         """X W + b for the (d + 1, K') array of W above b."""

@@ -263,6 +263,8 @@ class MLPFactory:
     @staticmethod
     def view(estimator: Any, options: Options) -> View:
         check_is_fitted(estimator)
+        if options.to_inputs and options.parameters in (None, "last"):
+            return MLPView(estimator, f"*.{len(estimator.coefs_) - 1}")
         if options.parameters not in (None, "last"):
             return MLPView(estimator, "*" if options.parameters == "all" else options.parameters)
         net = MLPView(estimator, "*")

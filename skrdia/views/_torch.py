@@ -145,6 +145,29 @@ class TorchLinearization:
             product += self._gradient(log_proba, parameters, R)
         return product
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        batch, _ = next(self._batches())
+        return (len(self.log_proba), *batch.shape[1:])
+
+    def input_gradients(self, V: Array, R: Array, softening: float = 1.0) -> Array:
+        """The gradients of ``(R * jvp(v)).sum(axis=1)`` of the softened model in the rows, (m, n, ...)."""
+        return np.stack([self._input_gradient(self._view.split(v), R, softening) for v in V.T])
+
+    def _input_gradient(self, direction: Mapping[str, Tensor], R: Array, softening: float) -> Array:
+        parts = []
+        for batch, rows in self._batches():
+            if not (isinstance(batch, Tensor) and batch.is_floating_point()):
+                raise TypeError("mode='perturbation' needs rows that are one floating-point array, which can be moved.")
+            inputs, parameters = batch.detach().clone().requires_grad_(), self._tracked()
+            log_proba = torch.log_softmax(softening * self._log_proba(inputs, parameters), dim=1)
+            total = (torch.as_tensor(R[rows]).to(log_proba) * log_proba).sum()
+            gradients = torch.autograd.grad(total, list(parameters.values()), create_graph=True)
+            products = [(g * direction[name]).sum() for name, g in zip(parameters, gradients, strict=True)]
+            change = torch.stack(products).sum()
+            parts.append(to_numpy(torch.autograd.grad(change, inputs)[0]))
+        return np.concatenate(parts)
+
     def rows(self, index: Any) -> TorchLinearization:
         return TorchLinearization(self._view, self._X[np.asarray(index)])
 
@@ -350,7 +373,7 @@ class SkorchFactory:
         pattern = options.parameters or "last"
         names = _free_names(module, pattern)
         view = TorchView(estimator, module, names)
-        head = _head(estimator, module, names) if pattern == "last" else None
+        head = _head(estimator, module, names) if pattern == "last" and not options.to_inputs else None
         return view if head is None else _HeadView(view, head)
 
     @staticmethod

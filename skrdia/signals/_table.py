@@ -1,0 +1,44 @@
+"""The table of signals: name -> function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skrdia._evidence import Evidence
+from skrdia.signals import _influences as of_influence
+from skrdia.signals import _labels as of_labels
+from skrdia.views._base import Array
+
+__all__ = ["OF_PROBABILITIES", "SIGNALS", "WITHOUT_TRUSTED_ROWS", "Signal"]
+
+Signal = Callable[[Evidence], Array]
+
+SIGNALS: dict[str, Signal] = {
+    "influence": of_influence.influence,
+    "marginal-influence": of_influence.marginal_influence,
+    "influence-margin": of_influence.influence_margin,
+    "average-absolute-influence": of_influence.average_absolute_influence,
+    "gd-class": of_influence.gd_class,
+    "cnci": of_influence.cnci,
+    "pcid": of_influence.pcid,
+    "leave-one-out": of_influence.leave_one_out,
+    "leave-one-out-step": of_influence.leave_one_out_step,
+    "self-influence": of_influence.self_influence,
+    "self-influence-loo": of_influence.self_influence_loo,
+    "confidence": of_labels.confidence,
+    "margin": of_labels.margin,
+    "posterior": of_labels.posterior,
+    "stacked-posterior": of_labels.stacked_posterior,
+    "trusted-confidence": of_labels.trusted_confidence,
+    "trusted-posterior": of_labels.trusted_posterior,
+    "isolation": of_influence.isolation,
+    "trusted-isolation": of_influence.trusted_isolation,
+}
+
+WITHOUT_TRUSTED_ROWS = (
+    *("self-influence", "self-influence-loo", "confidence", "margin", "posterior", "stacked-posterior", "isolation"),
+)
+"""Signals that need none."""
+
+OF_PROBABILITIES = ("confidence", "trusted-confidence", "posterior", "stacked-posterior", "trusted-posterior")
+"""Signals between 0 and 1: one minus a probability of the label."""
