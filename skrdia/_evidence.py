@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skrdia._influence import Solved, solve_influence
 from skrdia._isolation import Isolation
@@ -16,11 +20,11 @@ from skrdia._kernel import Kernel, newton_term
 from skrdia._noise_model import label_posterior
 from skrdia._rows import Split, as_indexable, stack, take
 from skrdia._stacking import stacking_weights
-from skrdia._train import fit_targets, predict_targets
+from skrdia._train import fit_targets, is_net, predict_targets
 from skrdia.views import as_view, has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
-__all__ = ["STRONGER", "Evidence", "detect", "detectors", "interleaved_folds", "out_of_fold"]
+__all__ = ["STRONGER", "Evidence", "companions", "detect", "detectors", "folds", "interleaved_folds", "out_of_fold"]
 
 STRONGER = (0.1, 0.01)
 """Factors on C of detectors that cannot learn wrong labels by heart."""
@@ -35,6 +39,31 @@ _N_SPLITS = 3
 def detectors(finder: Any) -> list[Any]:
     """The model that finds the rows, and clones of it with a stronger penalty where it has one."""
     return [finder, *filter(None, (regularised(finder, factor) for factor in STRONGER))]
+
+
+def companions(finder: Any) -> list[Any]:
+    """Linear models of what a net gets, of three strengths of regularisation: they cannot learn labels by heart."""
+    if not is_net(finder):
+        return []
+    return [_with_last_step(finder, _linear(C)) for C in (1.0, *STRONGER)]
+
+
+def _linear(C: float) -> Any:
+    scaler = StandardScaler(with_mean=False)
+    return make_pipeline(FunctionTransformer(_as_rows), scaler, LogisticRegression(C=C, max_iter=300))
+
+
+def _with_last_step(estimator: Any, last: Any) -> Any:
+    if not hasattr(estimator, "steps"):
+        return last
+    copied = clone(estimator)
+    name, step = copied.steps[-1]
+    copied.steps[-1] = (name, _with_last_step(step, last))
+    return copied
+
+
+def _as_rows(X: Any) -> Any:
+    return X.reshape(len(X), -1) if getattr(X, "ndim", 2) > 2 else X
 
 
 def detect(
@@ -97,6 +126,12 @@ def interleaved_folds(targets: Array, n_splits: int) -> NDArray[np.intp]:
     return fold
 
 
+def folds(targets: Array, n_splits: int) -> list[Split]:
+    """Training and test rows of every interleaved fold."""
+    fold = interleaved_folds(targets, n_splits)
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_splits)]
+
+
 @dataclass
 class Evidence:
     """The rows of one fold, and what models say of them. Arrays (n, K) have a column for each label.
@@ -135,6 +170,8 @@ class Evidence:
         For the training of nets.
     fitted : classifier or None
         The first detector where it has been trained on the targets already.
+    companions : list of classifiers
+        Unfitted; more models for the stacked posterior.
     """
 
     detectors: list[Any]
@@ -153,12 +190,12 @@ class Evidence:
     best_epoch: bool = True
     training_seed: int | None = None
     fitted: Any = None
+    companions: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
         if not self.splits:
-            fold = interleaved_folds(self.given, _N_SPLITS)
-            self.splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(_N_SPLITS)]
+            self.splits = folds(self.given, _N_SPLITS)
 
     @property
     def has_influences(self) -> bool:
@@ -237,8 +274,11 @@ class Evidence:
         The weights maximise the likelihood of the given labels, so that among models of different strength of
         regularisation the one that predicts the rows it has not seen counts most.
         """
-        others = [self._out_of_fold(detector, self.targets)[0] for detector in self.detectors[1:]]
-        proba = np.stack([self._first_out_of_fold[0], *others])
+        return self._stack(self.detectors[1:])
+
+    def _stack(self, others: list[Any]) -> Array:
+        parts = [self._out_of_fold(model, self.targets)[0] for model in others]
+        proba = np.stack([self._first_out_of_fold[0], *parts])
         seen = ~np.isnan(proba[0, :, 0])
         likelihood = (proba[:, seen] * self.given[seen]).sum(axis=2)
         prior = np.full(len(proba), 1.0 / len(proba))
@@ -262,8 +302,9 @@ class Evidence:
     @cached_property
     def stacked_posterior(self) -> Array:
         """Posterior of every label by a shrunken noise model, (n, K), from the stacked detectors."""
-        posterior, seen = self.confidence.copy(), ~np.isnan(self.confidence[:, 0])
-        posterior[seen] = label_posterior(self.confidence[seen], self.given[seen], self.weight[seen], SHRINKAGE)
+        posterior = self._stack([*self.detectors[1:], *self.companions]) if self.companions else self.confidence.copy()
+        seen = ~np.isnan(posterior[:, 0])
+        posterior[seen] = label_posterior(posterior[seen], self.given[seen], self.weight[seen], SHRINKAGE)
         return posterior
 
     @cached_property

@@ -115,9 +115,8 @@ def _spoil(cell: SignalCell, X: Any, y: Codes, rng: np.random.RandomState) -> tu
 
 
 def _largest_share(y: Codes) -> float:
-    """Of anomalies that are rows of a class of the smallest size."""
-    size = int(np.bincount(y)[np.unique(y)].min()) - 1
-    return size / (size + len(y) - np.bincount(y).max())
+    """Of anomalies that are the rows of a class, whichever it is."""
+    return (int(np.bincount(y)[np.unique(y)].min()) - 1) / len(y)
 
 
 @lru_cache(maxsize=1)

@@ -70,7 +70,7 @@ def _jobs(
     methods: Sequence[str],
 ) -> tuple[list[Job], dict[str, str]]:
     """All cells of one seed before the next, so that an early stop leaves a balanced part."""
-    names = datasets or [name for name in (*TABLES_OF_SIGNALS, "mnist")]
+    names = datasets or (*TABLES_OF_SIGNALS, "mnist")
     models = models or MODELS
     wanted: list[Job] = []
     for seed, kind, rate, model, name in product(range(seeds), kinds, rates, models, names):
@@ -154,15 +154,13 @@ def _published(rows: Sequence[Row]) -> TextTable:
 
 
 def _cancellation(rows: Sequence[Row]) -> TextTable:
-    text = []
-    for group in _groups(rows):
-        kept = {kind: [row["kept"] for row in _in(rows, group) if row["kind"] == kind] for kind in KINDS}
-        cells = [
-            f"{np.nanmean(values):.3f}" if values and not np.isnan(values).all() else "-" for values in kept.values()
-        ]
-        text.append([_title(group), *cells])
+    known = [row for row in rows if not np.isnan(row["kept"])]
+    text = [
+        [_title(group), *(_mean(_in(known, group), "kept", "influence+trusted", (kind,)) for kind in KINDS)]
+        for group in _groups(known)
+    ]
     title = "Cancellation: absolute sum of a row's influences over the sum of absolute ones"
-    return TextTable(title, ["model", *KINDS], [row for row in text if set(row[1:]) != {"-"}])
+    return TextTable(title, ["model", *KINDS], text)
 
 
 def _contest(rows: Sequence[Row]) -> TextTable:
@@ -172,13 +170,9 @@ def _contest(rows: Sequence[Row]) -> TextTable:
     ours = ("stacked-posterior", "stacked-posterior+trusted", "trusted-posterior+trusted")
     for group, method, rival in product(_groups(rows), ours, _AGAINST):
         cells = {RESULTS.cell_of(row) for row in _in(rows, group) if row["kind"] in _MISLABELS}
-        pairs = [
-            (latest[cell, method], latest[cell, rival])
-            for cell in cells
-            if {(cell, method), (cell, rival)} <= latest.keys()
-        ]
-        if pairs:
-            over = np.array([a - b for a, b in pairs])
+        cells = {cell for cell in cells if {(cell, method), (cell, rival)} <= latest.keys()}
+        if cells:
+            over = np.array([latest[cell, method] - latest[cell, rival] for cell in cells])
             wins = float(np.mean((over > 0) + 0.5 * (over == 0)))
             error = f"{over.std(ddof=1) / np.sqrt(len(over)):.3f}" if len(over) > 1 else "-"
             text.append([_title(group), method, rival, f"{over.mean():+.3f}", error, f"{wins:.2f}", str(len(over))])

@@ -1,6 +1,6 @@
 """Measure the cells of signals. A signal that fails costs its own figure only.
 
-A method is the name of a signal, with "+trusted" where it is given the trusted rows: those that judge by them always are.
+A method is the name of a signal, with "+trusted" where it is given the trusted rows, as those are that judge by them.
 "cleanlab" is the self-confidence of five folds, and "isolation-forest" scikit-learn's, which looks at the rows alone.
 """
 
@@ -28,7 +28,6 @@ from skrdia.reproduce._signal_cells import RESULTS, Glitches, SignalCell, load
 from skrdia.signals import SIGNALS
 from skrdia.signals._score import gather, of_given
 from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
-from skrdia.views import Options
 from skrdia.views._base import Array
 
 __all__ = ["METHODS", "PUBLISHED", "methods_for", "run_cell"]
@@ -136,7 +135,7 @@ def _make(cell: SignalCell, n_classes: int) -> Any:
 def _evidence(cell: SignalCell, model: Any, data: Glitches, trusted: bool) -> Evidence:
     judges = (data.X_val, data.y_val) if trusted else (None, None)
     hessian = "tracin" if cell.model == "lenet-tracin" else "newton-cg"
-    return gather(model, data.X, data.y, *judges, None, hessian, cell.seed, Options())
+    return gather(model, data.X, data.y, *judges, hessian=hessian, random_state=cell.seed)
 
 
 def _cleanlab(model: Any, data: Glitches, trusted: bool, seed: int) -> Array:

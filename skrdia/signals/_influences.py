@@ -123,7 +123,8 @@ def self_influence(evidence: Evidence) -> Array:
     Returns
     -------
     by_label : array of shape (n, K)
-        The product g . H^-1 g, in nats; zero or positive. Exact for linear models of at most 8,192 parameters, else estimated.
+        The product g . H^-1 g, in nats; zero or positive. Exact for linear models of at most 8,192 parameters, and
+        estimated for others.
 
     References
     ----------

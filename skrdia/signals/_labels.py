@@ -94,9 +94,10 @@ def posterior(evidence: Evidence) -> Array:
 def stacked_posterior(evidence: Evidence) -> Array:
     """One minus the posterior of each label by a shrunken noise model, from stacked out-of-fold probabilities.
 
-    The detectors of several strengths of regularisation are averaged with the weights that predict the given labels
-    best, and the channel of wrong labels is shrunk by 30 rows towards a symmetric one: flips at random and errors of a
-    single class are both found. Of the signals without trusted rows it finds most wrong labels, see the user guide.
+    The detectors of several strengths of regularisation, and for a net linear models of its inputs too, are averaged
+    with the weights that predict the given labels best, and the channel of wrong labels is shrunk by 30 rows towards a
+    symmetric one: flips at random and errors of a single class are both found. Of the signals without trusted rows it
+    finds most wrong labels, see the user guide.
 
     Parameters
     ----------

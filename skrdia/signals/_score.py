@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from skrdia._evidence import Evidence, detectors
+from skrdia._evidence import Evidence, companions, detectors, folds
 from skrdia._influence import check_rows
 from skrdia._rows import as_indexable
 from skrdia._validation import one_hot
 from skrdia.signals._table import SIGNALS, Signal
 from skrdia.views import Options, as_view
-from skrdia.views._base import Array
+from skrdia.views._base import DEFAULTS, Array
+
+_N_SPLITS = 5
+"""Folds of the out-of-fold probabilities: there is time for more than in a repair."""
 
 __all__ = ["apply", "gather", "known_signal", "of_given", "rank_rows", "score"]
 
@@ -100,8 +103,9 @@ def score(
     5
     """
     function = known_signal(signal)
+    given = {"sample_weight": sample_weight, "hessian": hessian, "random_state": random_state}
     options = Options(parameters, softening, damping)
-    evidence = gather(estimator, X, y, X_val, y_val, sample_weight, hessian, random_state, options)
+    evidence = gather(estimator, X, y, X_val, y_val, **given, options=options)
     return of_given(apply(function, evidence), evidence.given)
 
 
@@ -185,8 +189,9 @@ def rank_rows(
     if isinstance(signals, str) or not len(signals):
         raise ValueError(f"signals={signals!r} must be a list of names, such as ['self-influence', 'confidence'].")
     functions = {name: known_signal(name) for name in signals}
+    given = {"sample_weight": sample_weight, "hessian": hessian, "random_state": random_state}
     options = Options(parameters, softening, damping)
-    evidence = gather(estimator, X, y, X_val, y_val, sample_weight, hessian, random_state, options)
+    evidence = gather(estimator, X, y, X_val, y_val, **given, options=options)
     found = {name: apply(function, evidence) for name, function in functions.items()}
     of_labels = [values for values in found.values() if values.ndim == 2]
     suggested = of_labels[0].argmin(axis=1) if of_labels else evidence.confidence.argmax(axis=1)
@@ -202,12 +207,13 @@ def gather(
     estimator: Any,
     X: Any,
     y: ArrayLike,
-    X_val: Any,
-    y_val: ArrayLike | None,
-    sample_weight: ArrayLike | None,
-    hessian: Any,
-    random_state: Any,
-    options: Options,
+    X_val: Any = None,
+    y_val: ArrayLike | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+    hessian: Any = "newton-cg",
+    random_state: Any = None,
+    options: Options = DEFAULTS,
 ) -> Evidence:
     """The evidence on the training rows of a fitted estimator."""
     if (X_val is None) != (y_val is None):
@@ -231,6 +237,8 @@ def gather(
         options=options,
         training_seed=random_state if isinstance(random_state, int) else None,
         fitted=estimator,
+        companions=companions(estimator),
+        splits=folds(given, _N_SPLITS),
     )
 
 
