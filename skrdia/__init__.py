@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from skrdia._compare import Comparison, compare_strategies
+from skrdia._detector import InfluenceLabelDetector
 from skrdia._influence import Influence, influence
 from skrdia._matrix import influence_matrix
 from skrdia._rdia import RDIAClassifier
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Comparison", "Influence", "RDIAClassifier", "compare_strategies", "influence", "influence_matrix"]
+__all__ = [
+    "Comparison",
+    "Influence",
+    "InfluenceLabelDetector",
+    "RDIAClassifier",
+    "compare_strategies",
+    "influence",
+    "influence_matrix",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -132,6 +132,10 @@ def folds(targets: Array, n_splits: int) -> list[Split]:
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_splits)]
 
 
+def _uncached(function: Any) -> Any:
+    return function
+
+
 @dataclass
 class Evidence:
     """The rows of one fold, and what models say of them. Arrays (n, K) have a column for each label.
@@ -184,13 +188,17 @@ class Evidence:
     targets_val: Array | None
     hessian: Any = "newton-cg"
     seed: int | None = None
-    cache: Callable[[Any], Any] = field(default=lambda function: function)
+    cache: Callable[[Any], Any] = _uncached
     splits: list[Split] = field(default_factory=list)
     options: Options = DEFAULTS
     best_epoch: bool = True
     training_seed: int | None = None
     fitted: Any = None
     companions: list[Any] = field(default_factory=list)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the kernel, which is computed again when asked for."""
+        return {name: value for name, value in vars(self).items() if name != "kernel"}
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
@@ -231,9 +239,10 @@ class Evidence:
     @cached_property
     def kernel(self) -> Kernel:
         """Inner products of the gradients of the rows, with each other and with those of the validation rows."""
-        return self._kernel()
+        return self.kernel_at(None)
 
-    def _kernel(self, X_new: Any = None) -> Kernel:
+    def kernel_at(self, X_new: Any) -> Kernel:
+        """The kernel of rows that were not trained on; None: of the training rows."""
         judges = self.X_val, self.targets_val
         if self.hessian == "tracin":
             from skrdia.tracin import checkpoint_terms  # loads torch
@@ -246,13 +255,21 @@ class Evidence:
     @cached_property
     def isolation(self) -> Array:
         """How alone every row would be with the other rows of each label, (n, K)."""
-        return self._isolation.among_labels(self._features(self.X))
+        return self.isolation_at(self.X)
 
     @cached_property
     def trusted_isolation(self) -> Array:
         """How far from the trusted rows every row is, relative to all rows, (n,)."""
         self._need_validation_rows("trusted-isolation")
-        return self._isolation.from_rows(self._features(self.X), self._features(self.X_val))
+        return self.trusted_isolation_at(self.X)
+
+    def isolation_at(self, X: Any) -> Array:
+        """`isolation` of any rows."""
+        return self._isolation.among_labels(self._features(X))
+
+    def trusted_isolation_at(self, X: Any) -> Array:
+        """`trusted_isolation` of any rows."""
+        return self._isolation.from_rows(self._features(X), self._features(self.X_val))
 
     @cached_property
     def _isolation(self) -> Isolation:
@@ -287,7 +304,7 @@ class Evidence:
     @cached_property
     def trusted_confidence(self) -> Array:
         """Probability of every label by the first detector trained on the trusted rows alone, (n, K)."""
-        return predict_targets(self._trusted_fit, self.X, self.classes)
+        return predict_targets(self.trusted_fit, self.X, self.classes)
 
     @cached_property
     def posterior(self) -> Array:
@@ -297,7 +314,7 @@ class Evidence:
     @cached_property
     def trusted_posterior(self) -> Array:
         """Posterior of every label by the noise model, (n, K), from the model of the trusted rows."""
-        return self._posterior(self.trusted_confidence, [self._trusted_fit] * len(self.splits))
+        return self._posterior(self.trusted_confidence, [self.trusted_fit] * len(self.splits))
 
     @cached_property
     def stacked_posterior(self) -> Array:
@@ -312,7 +329,8 @@ class Evidence:
         return self._out_of_fold(self.detectors[0], self.targets)
 
     @cached_property
-    def _trusted_fit(self) -> Any:
+    def trusted_fit(self) -> Any:
+        """The first detector trained on the trusted rows alone."""
         self._need_validation_rows("trusted")
         assert self.targets_val is not None
         model, seed = self.detectors[0], self.training_seed

@@ -54,6 +54,10 @@ class Isolation:
         self._moments = np.stack([(rows * one[:, None]).T @ rows for one in given.T])
         self._metric = self._inverse(self._moments.sum(axis=0) / len(rows))
 
+    def distance(self, features: Any) -> Array:
+        """D_{all rows}, (n,)."""
+        return _quadratic(self._standardised(self._reduced(features)), self._metric)
+
     def among_labels(self, features: Any) -> Array:
         """The isolation (n, K) of rows under every label."""
         rows = self._standardised(self._reduced(features))

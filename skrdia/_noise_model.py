@@ -25,7 +25,7 @@ import numpy as np
 
 from skrdia.views._base import Array
 
-__all__ = ["apply_channel", "label_channel", "label_posterior"]
+__all__ = ["apply_channel", "confident_share", "label_channel", "label_posterior"]
 
 _MAX_ITER, _TOL = 20, 1e-3
 
@@ -65,3 +65,20 @@ def _normalised(joint: Array, given: Array) -> Array:
     """Rows that sum to one; the given label where the model rules out every label."""
     total = joint.sum(axis=1, keepdims=True)
     return np.where(total > 0.0, joint / np.where(total > 0.0, total, 1.0), given)
+
+
+def confident_share(proba: Array, given: Array, weight: Array) -> float:
+    """The share of wrong labels by confident counting, for probabilities q (n, K) and given labels as a one-hot array.
+
+    A row counts for the label with the largest q among those whose q reaches the mean q of the rows labelled so. The
+    labels are wrong in the share of the counted rows that count for another label than their own. The estimate is right
+    where q ranks the rows of each class well, even if q is not calibrated because it learned from the wrong labels too.
+
+    Reference: Northcutt, Jiang, Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70, 2021.
+    """
+    weighted = given * weight[:, None]
+    threshold = (weighted * proba).sum(axis=0) / weighted.sum(axis=0)
+    sure = np.where(proba >= threshold, proba, -1.0)
+    counted = sure.max(axis=1) >= 0.0
+    agrees = given[np.arange(len(given)), sure.argmax(axis=1)] > 0.0
+    return float((weight * (counted & ~agrees)).sum() / max((weight * counted).sum(), np.finfo(np.float64).tiny))

@@ -16,9 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrdia import RDIAClassifier, influence
-from skrdia._evidence import interleaved_folds
+from skrdia._evidence import detectors, interleaved_folds
 from skrdia._outcome import _problem, candidate_targets
-from skrdia._evidence import detectors
 from skrdia._tuning import candidates, choose, detectors_to_try
 from skrdia.datasets import flip_labels
 
