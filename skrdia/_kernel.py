@@ -20,12 +20,14 @@ z and V_i = J_i A J_i' (q, q) the covariance of z for parameters of covariance A
 For two classes u c V is the leverage h of the row, and the correction is the factor 1 / (1 - h). Nothing here is of
 shape (n, p), and V_i comes from one product of the rows with A.
 
-Where p is too large for A, it is estimated from m random vectors. With D the diagonal of H and e_r random signs,
+Where p is too large for A, it is estimated from m random vectors. With D the diagonal of H and e_r random signs, the
+diagonal of V_i, which is all of it where the logits share no parameters, is
 
-    V_i ~ J_i D^-1 J_i' + 1/m sum_r J_i (H^-1 D^1/2 e_r - D^-1/2 e_r) (J_i D^-1/2 e_r)',      made symmetric,
+    V_i ~ J_i D^-1 J_i' + 1/m sum_r (J_i (H^-1 D^1/2 e_r - D^-1/2 e_r)) (J_i D^-1/2 e_r)
 
-which is exact on average, and whose noise vanishes as H becomes diagonal. Where the logits are not linear in the
-parameters, or H is singular as for a softmax, z_r = H^-1 b_r is drawn with covariance A, from b_r of covariance H, and
+on average, with a noise that vanishes as H becomes diagonal; the relative changes by the second term are shrunk towards
+their mean over the rows by empirical Bayes. Where the logits are not linear in the parameters, or a change of all of
+them changes no probability, z_r = H^-1 b_r is drawn with covariance A, from b_r of covariance H, and
 
     V_i ~ 1/m sum_r d_r d_r',    d_r = jvp(z_r)_i (K,),    c_i = diag(p_i),    t_ik = e_k
 
@@ -61,8 +63,8 @@ _DENSE_MAX = 8192
 _N_DRAWS, _N_LINEAR_DRAWS = 64, 16
 """Random vectors for nets, and for linear models."""
 
-_DRAW_RTOL = 0.05
-"""Relative residual of the solves for the latter."""
+_DRAW_RTOL, _SMALLEST_RATIO = 0.05, 0.1
+"""Relative residual of the solves for the latter, and the least that they may leave of the first estimate."""
 
 BLOCK_NUMBERS = 2**24
 """Numbers in a block of gradients or of influences."""
@@ -149,14 +151,16 @@ class Newton:
         if self._hessian != "newton-cg" or rows.is_singular:
             return None
         scale, rng = 1.0 / np.sqrt(self._H.diagonal()), check_random_state(0)
-        V = first = rows.logit_covariance(scale**2)
+        first = rows.logit_covariance(scale**2).diagonal(axis1=1, axis2=2)
+        total, squares = np.zeros((2, *first.shape))
         for _ in range(_N_LINEAR_DRAWS):
             signs = rng.choice([-1.0, 1.0], size=len(scale))
             a, _ = newton_cg(self._H, signs / scale, rtol=_DRAW_RTOL)
-            dz, z = rows.logit_jvp(a - scale * signs), rows.logit_jvp(scale * signs)
-            product = dz[:, :, None] * z[:, None, :]
-            V = V + (product + product.transpose(0, 2, 1)) / (2 * _N_LINEAR_DRAWS)
-        return _not_far_below(first, V)
+            change = rows.logit_jvp(a - scale * signs) * rows.logit_jvp(scale * signs) / first
+            total += change
+            squares += change**2
+        ratio = np.maximum(1.0 + _shrunk(total / _N_LINEAR_DRAWS, squares / _N_LINEAR_DRAWS), _SMALLEST_RATIO)
+        return (first * ratio)[:, :, None] * np.eye(first.shape[1])
 
     def draw(self, rng: np.random.RandomState) -> Array:
         return self.solve(self._H.noise(rng)[:, None])[:, 0]
@@ -318,10 +322,9 @@ def inner(at: Any, V: Array, R: Array, out: Array | None = None) -> Array:
     return out
 
 
-def _not_far_below(first: Array, V: Array) -> Array:
-    """V (n, q, q) with no eigenvalue below a tenth, in the metric of a diagonal first estimate."""
-    scale = np.sqrt(np.maximum(first.diagonal(axis1=1, axis2=2), np.finfo(np.float64).tiny))
-    values, vectors = np.linalg.eigh(V / (scale[:, :, None] * scale[:, None, :]))
-    return (scale[:, :, None] * vectors * np.maximum(values, 0.1)[:, None, :]) @ (
-        vectors.transpose(0, 2, 1) * scale[:, None, :]
-    )
+def _shrunk(mean: Array, mean_square: Array) -> Array:
+    """Means (n, q) of m draws, shrunk towards their average over n by empirical Bayes."""
+    noise = (mean_square - mean**2) / (_N_LINEAR_DRAWS - 1)
+    centre = mean.mean(axis=0)
+    spread = np.maximum(mean.var(axis=0) - noise.mean(axis=0), 0.0)
+    return centre + (mean - centre) * spread / np.maximum(spread + noise, np.finfo(np.float64).tiny)

@@ -141,9 +141,9 @@ def test_draws_for_many_sparse_columns():
     expected = Kernel([exact]).self_influence()
     found = Kernel([Term(view, X, drawn, exact.share)]).self_influence()
     error = np.abs(found / expected - 1.0)
-    assert np.median(error) < 0.15
-    assert np.quantile(error, 0.99) < 0.8
-    assert spearmanr(found.ravel(), expected.ravel()).statistic > 0.999
+    assert np.median(error) < 0.1
+    assert np.quantile(error, 0.99) < 0.5
+    assert spearmanr(found.ravel(), expected.ravel()).statistic > 0.99
 
 
 @pytest.mark.parametrize("name", ["binary", "multinomial"])

@@ -1,11 +1,14 @@
 """What step II and the cache cost, as ratios within one run.
 
-    python tests/benchmarks/speed.py [sparse] [dense] [grid]
+    python tests/benchmarks/speed.py [sparse] [dense] [grid] [signals]
 
 sparse   1,000,000 x 1,000,000, 15 non-zeros a row, power-law columns, C = 0.1: seconds of step II for all rows over
          those of the base fit, and peak memory of fit + step II over that of the fit alone (each in its own process)
 dense    50,000 x 500, binary, columns from uncorrelated to strongly correlated: the same seconds
 grid     GridSearchCV over 11 alphas, with and without `memory`
+signals  self-influence of all rows over the base fit, on 50,000 x 500 dense and on 72,000 x 21,000 sparse rows with 50
+         non-zeros in columns that follow a power law, tf-idf weighted; `influence_matrix` of 10,000 training and 1,000
+         validation rows over one matrix product of that size, at 500 columns
 """
 
 from __future__ import annotations
@@ -20,12 +23,14 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
-from skrdia import RDIAClassifier, influence
+from skrdia import RDIAClassifier, influence, influence_matrix
 from skrdia.datasets import flip_labels, make_ctr_like
+from skrdia.signals import score
 
 
 def sparse_table(n: int = 1_000_000, d: int = 1_000_000, nnz: int = 15, n_val: int = 20_000):
@@ -120,12 +125,47 @@ def grid(name: str, hessian: str) -> None:
     )
 
 
+def text_table(n: int = 72_000, d: int = 21_000, nnz: int = 50):
+    """Rows like those of texts: unit length, columns by a power law, weighted by inverse document frequency."""
+    X, y = make_ctr_like(n, d, nnz, random_state=0)
+    X = TfidfTransformer().fit_transform(sparse.csr_matrix(X))
+    return X, y
+
+
+def seconds(function, repeats: int = 3) -> float:
+    """Median time of some calls."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def self_influence(name: str, X, y) -> None:
+    model = LogisticRegression(max_iter=1000)
+    fit = seconds(lambda: model.fit(X, y))
+    own = seconds(lambda: score(model, X, y))
+    print(
+        f"  self-influence, {name}: base fit {fit:.2f} s ({model.n_iter_[0]} iterations), self-influence {own:.2f} s, "
+        f"ratio {own / fit:.2f}"
+    )
+
+
+def matrix() -> None:
+    X, y, X_val, y_val = dense_table(n=10_000, n_val=1_000)
+    model = LogisticRegression().fit(X, y)
+    product = seconds(lambda: X_val @ X.T, 9)
+    found = seconds(lambda: influence_matrix(model, X, y, X_val, y_val), 9)
+    print(f"  influence_matrix {found:.3f} s, one product {product:.3f} s, ratio {found / product:.2f}")
+
+
 def main() -> None:
     from sklearn import set_config
 
     set_config(enable_metadata_routing=True)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["dense", "grid", "sparse"], help="sparse, dense, grid")
+    parser.add_argument("parts", nargs="*", default=["dense", "grid", "sparse"], help="sparse, dense, grid, signals")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -142,6 +182,11 @@ def main() -> None:
             for decay, hessian in ((0.0, "newton-cg"), (0.5, "newton-cg"), (1.0, "newton-cg"), (1.0, "direct")):
                 print(f"  spectrum rank ** -{decay}: ", end="", flush=True)
                 step_two(dense_table(decay=decay), hessian)
+        elif part == "signals":
+            print()
+            self_influence("50,000 x 500 dense", *dense_table()[:2])
+            self_influence("72,000 x 21,000 sparse", *text_table())
+            matrix()
         else:
             print()
             for name, hessian in (("20,000 x 200", "newton-cg"), ("digits", "newton-cg"), ("digits", "direct")):
