@@ -188,7 +188,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         return _signs(-self.fit(X, y, **params).scores_ - self.offset_)
 
     def score_samples(self, X: Any, y: ArrayLike | None = None) -> Array:
-        """Minus the suspicion of each row: the lower, the more abnormal.
+        """Score rows: the lower, the more abnormal.
 
         Parameters
         ----------

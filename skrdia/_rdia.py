@@ -64,7 +64,7 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
     influence_estimator : classifier, default=None
         The model of steps I and II, the base estimator when None. With one of the types above here, `base_estimator`
         can be any classifier with `fit` and `predict_proba`, with or without sample weights.
-    signal : {"auto", "influence", "confidence", "trusted-confidence", "posterior", "trusted-posterior"} or callable, \
+    signal : {"auto", "influence", "confidence", "trusted-confidence", "posterior", ...} or callable, \
             default="auto"
         The score that is compared with `alpha`, see `skrdia.signals`. "auto" leaves it to the validation rows when
         `alpha` is "auto", and otherwise is "influence", or "confidence" with `cv`.

@@ -61,6 +61,8 @@ def public_names():
                 yield f"{module.__name__}.{name}"
     for name in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):
         yield f"skrdia.RDIAClassifier.{name}"
+    for name in ("fit", "fit_predict", "predict", "score_samples", "decision_function"):
+        yield f"skrdia.InfluenceLabelDetector.{name}"
     yield "skrdia.Comparison.to_frame"
     yield "skrdia.Influence.to_frame"
 

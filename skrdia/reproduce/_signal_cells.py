@@ -1,6 +1,6 @@
 """One measurement of signals: a table or MNIST, a model, a kind and share of glitches, and a seed.
 
-5 % of the rows, at least two of each class, are trusted and clean. Of the others,
+5 % of the rows, at least twice as many as classes, are trusted and clean. Of the others,
 
     uniform   a share has the label of another class, at random
     class     rows of one random class have the label of another: the share of all rows, at most half of the class
@@ -86,6 +86,8 @@ def load(cell: SignalCell) -> Glitches:
     rng = np.random.RandomState([cell.seed, 7])
     trusted = draw(np.arange(len(y)), y, max(round(_TRUSTED * len(y)), 2 * (int(y.max()) + 1)), rng)
     train = np.setdiff1d(np.arange(len(y)), trusted)
+    if cell.dataset != "mnist":
+        X = StandardScaler().fit(X[train]).transform(X)
     found, labels, bad = _spoil(cell, X[train], y[train], rng)
     kept = np.isin(y[trusted], labels)  # a class that became the anomalies has left
     X_val, y_val = X[trusted][kept], y[trusted][kept]
@@ -108,7 +110,7 @@ def _spoil(cell: SignalCell, X: Any, y: Codes, rng: np.random.RandomState) -> tu
         bad[rows[: max(1, min(round(cell.rate * len(y)), len(rows) // 2))]] = True
         return X, np.where(bad, to, y), bad
     if cell.dataset != "mnist":
-        return add_anomalies(StandardScaler().fit_transform(X), y, cell.rate, cell.kind, random_state=rng)
+        return add_anomalies(X, y, cell.rate, cell.kind, random_state=rng)
     if cell.kind == "near":
         return add_anomalies(X, y, min(cell.rate, _largest_share(y)), "class", random_state=rng)
     return add_anomalies(X, y, cell.rate, "rows", source=_foreign(), random_state=rng)

@@ -64,7 +64,7 @@ def influence(evidence: Evidence) -> Array:
 
 
 def marginal_influence(evidence: Evidence) -> Array:
-    """Minus the influence: how much each row helps.
+    """Negative influence: how much each row helps.
 
     The benchmark of signals sums influences whose positive sign is that of helpful rows, and takes high sums for
     suspicious: it ranks the most helpful rows first. `influence` is the reverse.

@@ -91,8 +91,9 @@ class LogisticLinearization:
             for k in range(width):
                 for j in range(k + 1):
                     c = self._view.link.curve_entry(self._mu[rows], k, j)
-                    if c is not None:
-                        H[:, k, :, j] += X.T @ ((w[rows] * c)[:, None] * X)
+                    if c is not None:  # of one sign, so that the product is one of a matrix with itself
+                        root = np.sqrt(w[rows] * np.abs(c))[:, None] * X
+                        H[:, k, :, j] += (1.0 if k == j else -1.0) * (root.T @ root)
         for k in range(width):
             for j in range(k):
                 H[:, j, :, k] = H[:, k, :, j].T
