@@ -64,7 +64,7 @@ _N_DRAWS, _N_LINEAR_DRAWS = 64, 16
 """Random vectors for nets, and for linear models."""
 
 _DRAW_RTOL, _SMALLEST_RATIO = 0.05, 0.1
-"""Relative residual of the solves for the latter, and the least that they may leave of the first estimate."""
+"""Relative residual of their solves, and the least that they may leave of the first estimate for linear models."""
 
 BLOCK_NUMBERS = 2**24
 """Numbers in a block of gradients or of influences."""
@@ -150,20 +150,26 @@ class Newton:
             return rows.logit_covariance(self._factor.inverse())
         if self._hessian != "newton-cg" or rows.is_singular:
             return None
-        scale, rng = 1.0 / np.sqrt(self._H.diagonal()), check_random_state(0)
-        first = rows.logit_covariance(scale**2).diagonal(axis1=1, axis2=2)
+        root, rng = np.sqrt(self._H.diagonal()), check_random_state(0)
+        inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0.0)
+        first = rows.logit_covariance(inverse**2).diagonal(axis1=1, axis2=2)
         total, squares = np.zeros((2, *first.shape))
         for _ in range(_N_LINEAR_DRAWS):
-            signs = rng.choice([-1.0, 1.0], size=len(scale))
-            a, _ = newton_cg(self._H, signs / scale, rtol=_DRAW_RTOL)
-            change = rows.logit_jvp(a - scale * signs) * rows.logit_jvp(scale * signs) / first
+            signs = rng.choice([-1.0, 1.0], size=len(root))
+            start = inverse * signs
+            a, _ = newton_cg(self._H, root * signs, rtol=_DRAW_RTOL)
+            change = rows.logit_jvp(a - start) * rows.logit_jvp(start)
+            change = np.divide(change, first, out=np.zeros_like(first), where=first > 0.0)
             total += change
             squares += change**2
         ratio = np.maximum(1.0 + _shrunk(total / _N_LINEAR_DRAWS, squares / _N_LINEAR_DRAWS), _SMALLEST_RATIO)
         return (first * ratio)[:, :, None] * np.eye(first.shape[1])
 
     def draw(self, rng: np.random.RandomState) -> Array:
-        return self.solve(self._H.noise(rng)[:, None])[:, 0]
+        noise = self._H.noise(rng)
+        if self._hessian == "newton-cg" and not self._is_dense:
+            return newton_cg(self._H, noise, rtol=_DRAW_RTOL)[0]
+        return self.solve(noise[:, None])[:, 0]
 
     @cached_property
     def _factor(self) -> Factor:

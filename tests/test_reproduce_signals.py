@@ -30,6 +30,8 @@ def test_cells(kind, rate):
     assert len(data.y_val) == 45
     assert set(data.y_val) == set(data.y) == set(range(10))
     np.testing.assert_allclose(data.X.std(axis=0)[data.X.std(axis=0) > 0], 1.0)
+    spread = [np.sqrt((rows**2).mean()) for rows in (data.X_val, data.X[~data.bad])]
+    assert spread[0] == pytest.approx(spread[1], rel=0.15)  # on one scale
     if kind == "class":
         assert len(np.unique(data.y[data.bad])) == 1
         assert data.bad.sum() == min(max(1, round(rate * n)), data.bad.sum())
