@@ -72,7 +72,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         The labels; missing without them.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had string names.
 
     See Also
