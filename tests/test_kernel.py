@@ -19,6 +19,7 @@ from skrdia.views import Options, as_view, soften
 from skrdia.views._base import DEFAULTS
 
 from .conftest import make_table
+from .test_views import L1
 
 pytestmark = pytest.mark.filterwarnings("ignore:The base estimator is far from its optimum")
 TIGHT = {"tol": 1e-10, "max_iter": 10_000}
@@ -26,7 +27,7 @@ MODELS = {
     "binary": ("breast_cancer", LogisticRegression(C=0.1, **TIGHT)),
     "no intercept": ("breast_cancer", LogisticRegression(C=0.1, fit_intercept=False, **TIGHT)),
     "class weights": ("breast_cancer", LogisticRegression(C=0.1, class_weight={0: 1.0, 1: 3.0}, **TIGHT)),
-    "l1": ("breast_cancer", LogisticRegression(C=0.1, l1_ratio=1.0, solver="saga", **TIGHT)),
+    "l1": ("breast_cancer", LogisticRegression(C=0.1, solver="saga", random_state=0, **L1, **TIGHT)),
     "multinomial": ("wine", LogisticRegression(C=0.1, **TIGHT)),
     "one-vs-rest": ("wine", SGDClassifier("log_loss", alpha=0.01, random_state=0, **TIGHT)),
     "pipeline": ("wine", make_pipeline(StandardScaler(), LogisticRegression(C=0.1, **TIGHT))),
@@ -131,7 +132,7 @@ def test_softened_nets(parameters):
 
 def test_draws_for_many_sparse_columns():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((1500, 3000), density=0.005, rng=rng, format="csr")
+    X = sparse.random(1500, 3000, density=0.005, random_state=0, format="csr")
     y = (X @ rng.normal(size=3000) + 0.1 * rng.normal(size=1500) > 0).astype(int)
     model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X, y)
     view, given = as_view(model), np.eye(2)[y]
@@ -203,6 +204,26 @@ def test_large_results_go_to_a_memmap(tmp_path):
         assert influence_matrix(model, *data, mode=mode, out=out) is out
         expected = influence_matrix(model, *data, mode=mode)
         np.testing.assert_allclose(np.load(tmp_path / f"{mode}.npy"), expected, rtol=1e-5, atol=1e-5)
+
+
+class Chunked:
+    """An array on disk that takes slices of its first axis, as those of zarr do."""
+
+    def __init__(self, shape):
+        self.shape, self.parts = shape, {}
+
+    def __setitem__(self, rows, block):
+        self.parts[rows.start] = np.array(block)
+
+
+def test_anything_that_takes_slices_will_do(monkeypatch):
+    monkeypatch.setattr("skrdia._kernel.BLOCK_NUMBERS", 300)
+    model, *data = fitted("multinomial")
+    out = Chunked((12, 60))
+    assert influence_matrix(model, *data, out=out) is out
+    assert len(out.parts) > 2
+    whole = np.vstack([out.parts[start] for start in sorted(out.parts)])
+    np.testing.assert_allclose(whole, influence_matrix(model, *data), atol=1e-10)
 
 
 def test_blocks_do_not_matter(monkeypatch):

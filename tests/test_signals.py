@@ -9,6 +9,7 @@ from skrdia import RDIAClassifier, influence
 from skrdia._evidence import Evidence, interleaved_folds
 from skrdia._noise_model import label_posterior
 from skrdia.signals import SIGNALS
+from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
 
 from .conftest import make_table
 
@@ -136,3 +137,28 @@ def test_a_callable_can_say_something_of_every_label(table):
         RDIAClassifier(alpha=0.7, signal=lambda evidence: np.full(evidence.given.shape, np.nan)).fit(
             table.X, table.y, **table.val
         )
+
+
+@pytest.mark.parametrize("signal", [name for name in SIGNALS if name != "leave-one-out"])
+def test_every_signal_in_the_classifier(table, signal):
+    scores = RDIAClassifier(alpha=1e9, signal=signal).fit(table.X, table.y, **table.val).scores_
+    alpha = max(0.0, float(np.quantile(scores, 0.9)))
+    clf = RDIAClassifier(alpha=alpha, signal=signal).fit(table.X, table.y, **table.val)
+    np.testing.assert_array_equal(clf.harmful_mask_, clf.scores_ > alpha)
+    if signal in WITHOUT_TRUSTED_ROWS:
+        assert np.isfinite(RDIAClassifier(alpha=1e9, signal=signal, cv=3).fit(table.X, table.y).scores_).all()
+
+
+def test_self_influence_relabels_what_it_finds(table):
+    wrong = table.y != table.y_true
+    clf = RDIAClassifier(alpha=20.0, signal="self-influence").fit(table.X, table.y, **table.val)
+    assert (clf.relabeled_y_ != table.y_true).sum() < 0.85 * wrong.sum()
+
+
+def test_auto_knows_the_units_of_probabilities_only(table):
+    clf = RDIAClassifier(alpha="auto", signal="self-influence")
+    with pytest.raises(ValueError, match="does not know which thresholds to try for signal='self-influence'"):
+        clf.fit(table.X, table.y, **table.val)
+    with pytest.raises(ValueError, match="needs trusted rows to choose a threshold"):
+        RDIAClassifier(alpha="auto", signal="self-influence", cv=3).fit(table.X, table.y)
+    RDIAClassifier(alpha="auto", signal="stacked-posterior").fit(table.X, table.y, **table.val)
