@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from numpydoc.validate import validate
 
 import skrdia
+import skrdia.plotting
 from skrdia.cli import main
 from skrdia.datasets import load_breast_cancer_scale
 
@@ -50,7 +51,8 @@ def test_importing_loads_no_optional_package():
 
 def public_names():
     modules = [skrdia] + [
-        importlib.import_module(f"skrdia.{name}") for name in ("datasets", "signals", "solvers", "strategies", "views")
+        importlib.import_module(f"skrdia.{name}")
+        for name in ("datasets", "plotting", "signals", "solvers", "strategies", "views")
     ]
     if HAS_TORCH:
         modules.append(importlib.import_module("skrdia.tracin"))
@@ -63,6 +65,13 @@ def public_names():
         yield f"skrdia.RDIAClassifier.{name}"
     for name in ("fit", "fit_predict", "predict", "score_samples", "decision_function"):
         yield f"skrdia.InfluenceLabelDetector.{name}"
+    for name in skrdia.plotting.__all__:
+        for method in vars(getattr(skrdia.plotting, name)):
+            if method == "plot" or method.startswith("from_"):
+                yield f"skrdia.plotting.{name}.{method}"
+    for name in vars(skrdia.Ledger) | vars(skrdia.Ledger.__mro__[1]):
+        if not name.startswith("_"):
+            yield f"skrdia.Ledger.{name}"
     yield "skrdia.Comparison.to_frame"
     yield "skrdia.Influence.to_frame"
 
