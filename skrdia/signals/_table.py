@@ -36,7 +36,13 @@ SIGNALS: dict[str, Signal] = {
 }
 
 WITHOUT_TRUSTED_ROWS = (
-    *("self-influence", "self-influence-loo", "confidence", "margin", "posterior", "stacked-posterior", "isolation"),
+    "self-influence",
+    "self-influence-loo",
+    "confidence",
+    "margin",
+    "posterior",
+    "stacked-posterior",
+    "isolation",
 )
 """Signals that need none."""
 
