@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from skrdia._compare import Comparison, compare_strategies
 from skrdia._detector import InfluenceLabelDetector
 from skrdia._influence import Influence, influence
+from skrdia._ledger import Ledger
 from skrdia._matrix import influence_matrix
 from skrdia._rdia import RDIAClassifier
 
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "Influence",
     "InfluenceLabelDetector",
+    "Ledger",
     "RDIAClassifier",
     "compare_strategies",
     "influence",

@@ -107,12 +107,14 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     labels[train], likeliest[train] = choice.labels, choice.likeliest
     harmful[train], scores[train] = choice.harmful, choice.doubt
     chosen = choice.heaviest
+    n_iter = max(1, chosen.n_iter)
+    rounds = np.where((labels != rows.given).any(axis=1), n_iter, 0)
     return Outcome(
-        Repaired(labels, harmful, first, choice.history, choice.condition),
+        Repaired(labels, harmful, first, choice.history, choice.condition, rounds),
         likeliest,
         harmful,
         scores,
-        (chosen.signal, chosen.strategy, chosen.alpha, max(1, chosen.n_iter)),
+        (chosen.signal, chosen.strategy, chosen.alpha, n_iter),
         finish,
     )
 

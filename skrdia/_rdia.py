@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from skrdia._delegates import Delegates
 from skrdia._influence import influence_standard_error, validation_loss
+from skrdia._ledger import open_ledger
 from skrdia._outcome import (
     Outcome,
     by_choice,
@@ -149,6 +150,8 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
         nothing was best). `n_iter_` is the number of rounds run.
     predicted_gain_ : float
         Decrease of the validation loss that the repair promises to first order, in nats; nan without influences.
+    ledger_ : Ledger
+        A line for each row that was changed or found harmful, with the reason, for a person to decide on, see `Ledger`.
     history_ : list of dict
         Per round: `round`, `n_harmful`, `n_changed` (targets that differ from the round before), `validation_loss` (of
         the model trained on the targets before the round), `predicted_gain` and `realised_gain` (of the change; nan
@@ -175,6 +178,7 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
     See Also
     --------
     influence : Only the numbers, for an estimator fitted elsewhere.
+    Ledger : Decide on the changes, and fit again.
 
     Notes
     -----
@@ -283,8 +287,8 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
     ) -> RDIAClassifier:
         """Train on repaired labels.
 
-        The validation rows are `X_val` and `y_val`, or the `trusted` rows of X, or the folds of `cv`, or else a
-        stratified hold-out of `validation_fraction` of the rows.
+        The validation rows are `X_val` and `y_val`, or the `trusted` rows of X, or both of these, or the folds of `cv`,
+        or else a stratified hold-out of `validation_fraction` of the rows.
 
         Parameters
         ----------
@@ -299,7 +303,8 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
         y_val : array-like of shape (n_val,), default=None
             Their labels, correct ones.
         trusted : bool array-like of shape (n_samples,), default=None
-            True for the rows of X whose label is verified: they are the validation rows, and never relabelled.
+            True for the rows of X whose label is verified: they are validation rows, beside those of `X_val` where that
+            is given, and never relabelled.
 
         Returns
         -------
@@ -337,6 +342,7 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
             else:
                 outcome = without_judges(self, finder, rows, rng)
             self._store(base, rows, outcome)
+        self.ledger_ = open_ledger(self, rows, outcome)
         validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,17 @@ class Detection:
 
 @dataclass(frozen=True)
 class Repaired:
-    """Targets (n, K) before sample weights, and how they came about."""
+    """Targets (n, K) before sample weights, and how they came about.
+
+    `rounds` (n,) has the first round that changed each row's target, 0 for none.
+    """
 
     labels: Array
     harmful: NDArray[np.bool_]
     first: Detection
     history: list[dict[str, Any]]
     termination_condition: str
+    rounds: NDArray[np.intp]
 
 
 def repair(
@@ -95,7 +100,15 @@ def repair(
             labels, harmful = proposed, harmful | flagged
             seen.append(labels)
     history[-1]["termination_condition"] = condition
-    return Repaired(labels, harmful, detections[0], history, condition)
+    return Repaired(labels, harmful, detections[0], history, condition, _first_changes(seen))
+
+
+def _first_changes(seen: list[Array]) -> NDArray[np.intp]:
+    """The first step of the sequence of targets that changed each row, from 1 on; 0 for none."""
+    rounds = np.zeros(len(seen[0]), dtype=np.intp)
+    for number, (before, after) in enumerate(pairwise(seen), start=1):
+        rounds[(rounds == 0) & (before != after).any(axis=1)] = number
+    return rounds
 
 
 def _warn_of_lost_classes(number: int, lost: NDArray[Any]) -> None:

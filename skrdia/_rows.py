@@ -15,7 +15,7 @@ from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.views._base import Array
 
-__all__ = ["Fold", "Rows", "Split", "check_trusted", "split_rows", "stack", "take"]
+__all__ = ["Fold", "Rows", "Split", "check_trusted", "hold_out", "split_rows", "stack", "take"]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions of the rows to train on, and of those to test."""
@@ -66,16 +66,16 @@ def split_rows(
     validation_fraction: float = 0.3,
     random_state: Any = None,
 ) -> Rows:
-    """Check the data of `RDIAClassifier.fit`; the validation rows are X_val, trusted, folds of cv, or held out."""
-    _check_sources(X_val, y_val, trusted, cv)
+    """Check the data of `RDIAClassifier.fit`; validation rows are X_val, trusted or both, folds of cv, or held out."""
+    _check_sources(X_val, y_val, trusted, cv, together=True)
     X, y = as_indexable(X), check_labels(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, len(y))
     mask = np.zeros(len(y), dtype=bool)
     if trusted is not None:
-        mask = check_trusted(trusted, len(y))
+        mask = check_trusted(trusted, len(y), needed=X_val is None)
     elif X_val is None and cv is None:
-        mask = _hold_out(y, weight, validation_fraction, random_state)
+        mask = hold_out(y, weight, validation_fraction, random_state)
     classes = _check_classes(y[~mask], weight[~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))
     targets = given * weight[:, None]
@@ -84,18 +84,25 @@ def split_rows(
         splits = _splits(X, y, classes, targets, cv)
         folds = [Fold(train, take(X, test), targets[test]) for train, test in splits]
     elif X_val is not None:
-        X_val = as_indexable(X_val)
-        if X_val.shape[0] == 0:
-            raise ValueError("X_val, y_val: there are no validation rows. Pass some, or neither of the two.")
-        y_val = check_labels(y_val, "y_val")
-        check_consistent_length(X_val, y_val)
-        outside = (X_val, one_hot(encode(y_val, classes, "y_val"), len(classes)))
-        folds = [Fold(np.arange(len(y)), *outside)]
-        _check_judges(outside[1], classes, "y_val")
+        outside = judges = _read_outside(X_val, y_val, classes)
+        if mask.any():
+            judges = stack(take(X, mask), outside[0]), np.vstack([targets[mask], outside[1]])
+        folds = [Fold(np.flatnonzero(~mask), *judges)]
+        _check_judges(judges[1], classes, "y_val" if trusted is None else "trusted and y_val")
     else:
         folds = [Fold(np.flatnonzero(~mask), take(X, mask), targets[mask])]
         _check_judges(targets[mask], classes, "validation_fraction" if trusted is None else "trusted")
     return Rows(X, y, classes, given, weight, folds, mask, outside, splits)
+
+
+def _read_outside(X_val: Any, y_val: Any, classes: NDArray[Any]) -> tuple[Any, Array]:
+    """Validation rows that are not rows of X, and their targets."""
+    X_val = as_indexable(X_val)
+    if X_val.shape[0] == 0:
+        raise ValueError("X_val, y_val: there are no validation rows. Pass some, or neither of the two.")
+    y_val = check_labels(y_val, "y_val")
+    check_consistent_length(X_val, y_val)
+    return X_val, one_hot(encode(y_val, classes, "y_val"), len(classes))
 
 
 def as_indexable(X: Any) -> Any:
@@ -124,17 +131,19 @@ def stack(A: Any, B: Any) -> Any:
     return np.vstack([np.asarray(A), np.asarray(B)])
 
 
-def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any) -> None:
+def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any, *, together: bool = False) -> None:
+    """`together`: whether X_val and trusted may both be given."""
     if (X_val is None) != (y_val is None):
         alone, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
         raise ValueError(f"{alone} was given without {missing}; pass both, or neither.")
     sources = {"X_val, y_val": X_val, "trusted": trusted, "cv": cv}
     given = [name for name, value in sources.items() if value is not None]
-    if len(given) > 1:
+    if len(given) > 1 and not (together and cv is None):
         raise ValueError(f"The validation rows are given twice, by {' and '.join(given)}; give one of them.")
 
 
-def check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
+def check_trusted(trusted: ArrayLike, n_samples: int, *, needed: bool = True) -> NDArray[np.bool_]:
+    """The mask; `needed`: whether there are no other validation rows, so that some row must be trusted."""
     mask = np.asarray(trusted)
     if mask.dtype != bool:
         raise ValueError(
@@ -147,7 +156,7 @@ def check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
         raise ValueError(
             "trusted is True for every row, so there is no label to repair; fit the base estimator itself."
         )
-    if not mask.any():
+    if needed and not mask.any():
         raise ValueError(
             "trusted is False for every row. Mark the rows with verified labels, or leave trusted out to have "
             "validation_fraction of the rows held out."
@@ -155,7 +164,7 @@ def check_trusted(trusted: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _hold_out(y: NDArray[Any], weight: Array, fraction: float, random_state: Any) -> NDArray[np.bool_]:
+def hold_out(y: NDArray[Any], weight: Array, fraction: float, random_state: Any) -> NDArray[np.bool_]:
     """A stratified share of the rows with positive weight."""
     candidates = np.flatnonzero(weight > 0.0)
     classes, counts = np.unique(y[candidates], return_counts=True)

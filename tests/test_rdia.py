@@ -266,9 +266,13 @@ def test_cross_validation_scores_every_row(table):
     ],
     ids=["list", "fortran", "csr", "csc", "coo", "csr matrix", "coo matrix", "pandas", "polars"],
 )
-@pytest.mark.parametrize("source", ["X_val", "trusted"])
+@pytest.mark.parametrize("source", ["X_val", "trusted", "both"])
 def test_containers(table, container, source):
-    if source == "X_val":
+    if source == "both":
+        trusted, X = np.arange(len(table.y)) % 3 == 0, (container(table.X), table.y)
+        reference = RDIAClassifier(alpha=0.1).fit(table.X, table.y, trusted=trusted, **table.val)
+        val = {"trusted": trusted, "X_val": container(table.X_val), "y_val": table.y_val}
+    elif source == "X_val":
         data, X, val = (table.X, table.y), (container(table.X), table.y), {**table.val, "X_val": container(table.X_val)}
         reference = RDIAClassifier(alpha=0.1).fit(*data, **table.val)
     else:
@@ -411,8 +415,8 @@ BAD = {
     "unseen class in y_val": ({"y_val": np.full(150, 9)}, {}, r"y_val has labels .*\[9\]"),
     "X_val alone": ({"y_val": None}, {}, "X_val was given without y_val"),
     "y_val alone": ({"X_val": None}, {}, "y_val was given without X_val"),
-    "two sources": ({"trusted": np.arange(300) < 9}, {}, "given twice, by X_val, y_val and trusted"),
-    "two sources, cv": ({}, {"cv": 3}, "given twice, by X_val, y_val and cv"),
+    "X_val and cv": ({}, {"cv": 3}, "given twice, by X_val, y_val and cv"),
+    "three sources": ({"trusted": np.arange(300) < 9}, {"cv": 3}, "given twice, by X_val, y_val and trusted and cv"),
     "columns of X_val": ({"X_val": np.zeros((150, 3))}, {}, "X_val: X has 3 features"),
     "lengths": ({"y": np.zeros(7, dtype=int)}, {}, "inconsistent numbers of samples"),
     "lengths of X_val": ({"y_val": np.zeros(7, dtype=int)}, {}, "inconsistent numbers of samples"),

@@ -1,0 +1,110 @@
+"""From a ledger to the data of the next fit, in which its decisions are honoured, and to the ledger after that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from skrdia._ledger_files import COLUMNS, Book, as_column, to_list
+from skrdia._rows import check_trusted, hold_out
+from skrdia._validation import check_labels, check_sample_weight
+from skrdia.views._base import Array
+
+__all__ = ["Honoured", "continued", "honoured"]
+
+
+@dataclass(frozen=True)
+class Honoured:
+    """Labels (n,), weights (n,) and the mask of the trusted rows (n,), None where there are none."""
+
+    y: NDArray[Any]
+    weight: Array
+    trusted: NDArray[np.bool_] | None
+
+
+def honoured(book: Book, clf: Any, y: ArrayLike, sample_weight: Any, X_val: Any, trusted: Any) -> Honoured:
+    """The data of the next fit: what was decided, and all rows that were decided on trusted."""
+    labels = check_labels(y)
+    weight = check_sample_weight(sample_weight, len(labels))
+    _check_same(book, labels)
+    columns = book.columns
+    decided = columns["decision"] != ""
+    rows = columns["row"][decided]
+    labels = _labels(book, labels)
+    left_out = columns["row"][(columns["decision"] == "accepted") & (columns["action"] == "drop")]
+    weight[left_out] = 0.0
+    mask = _validation_rows(book, clf, labels, weight, X_val, trusted)
+    mask[rows] = True
+    return Honoured(labels, weight, mask if mask.any() else None)
+
+
+def _check_same(book: Book, y: NDArray[Any]) -> None:
+    """That y is what the ledger is about; rows whose decision was carried out before may have their new label."""
+    columns, rows = book.columns, book.columns["row"]
+    smallest = rows.max(initial=-1) + 1
+    if len(y) < smallest or (book.n_samples is not None and len(y) != book.n_samples):
+        needed = f"at least {smallest}" if book.n_samples is None else str(book.n_samples)
+        raise ValueError(f"y has {len(y)} labels, but the fit of this ledger had {needed}. Pass the same X and y.")
+    own, old, new = (to_list(as_column(part)) for part in (y[rows], columns["label"], columns["new_label"]))
+    decided = (columns["decision"] != "").tolist()
+    for i, row in enumerate(rows.tolist()):
+        if own[i] != old[i] and not (decided[i] and own[i] == new[i]):
+            raise ValueError(
+                f"y has the label {own[i]!r} in row {row}, where this ledger has {old[i]!r}. Pass the X and y of the "
+                "first fit, in the same order."
+            )
+
+
+def _labels(book: Book, y: NDArray[Any]) -> NDArray[Any]:
+    """Labels as decided, in the dtype of y."""
+    classes, columns = np.unique(y), book.columns
+    code = {label: k for k, label in enumerate(to_list(as_column(classes)))}
+    right = np.where(columns["decision"] == "rejected", columns["label"], columns["new_label"])
+    at = np.flatnonzero(columns["decision"] != "")
+    unknown = sorted({repr(label) for label in right[at].tolist() if label not in code})
+    if unknown:
+        raise ValueError(
+            f"The ledger sets labels that no row of y has: {', '.join(unknown)}. Those of y are {list(code)}."
+        )
+    labels = y.copy()
+    labels[columns["row"][at]] = classes[[code[label] for label in right[at].tolist()]]
+    return labels
+
+
+def _validation_rows(
+    book: Book, clf: Any, y: NDArray[Any], weight: Array, X_val: Any, trusted: Any
+) -> NDArray[np.bool_]:
+    """The validation rows of X besides those that were decided on."""
+    decided = book.columns["row"][book.columns["decision"] != ""]
+    if clf.cv is not None and len(decided):
+        raise ValueError(
+            f"clf has cv={clf.cv!r}, which leaves no room for trusted rows, as those are that were decided on. Set "
+            "cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
+        )
+    if trusted is not None:
+        return check_trusted(trusted, len(y), needed=X_val is None and len(decided) == 0).copy()
+    if X_val is not None or clf.cv is not None:
+        return np.zeros(len(y), dtype=bool)
+    if book.outside:
+        raise ValueError("The first fit of this ledger had X_val and y_val. Pass them to refit, or trusted rows.")
+    if book.validation is not None and book.validation.any():
+        return book.validation.copy()
+    candidates = weight.copy()
+    candidates[decided] = 0.0
+    return hold_out(y, candidates, clf.validation_fraction, check_random_state(clf.random_state))
+
+
+def continued(new: Book, old: Book, decided: NDArray[np.intp]) -> Book:
+    """The book of a fit in which decisions were honoured, with their lines after its own."""
+    columns = {}
+    for name, kind in COLUMNS.items():
+        parts = new.columns[name], old.columns[name][decided]
+        columns[name] = as_column([*parts[0], *parts[1]]) if kind == "any" else np.concatenate(parts)
+    validation = None if new.validation is None else new.validation.copy()
+    if validation is not None:
+        validation[old.columns["row"][decided]] = False
+    return replace(new, columns=columns, validation=validation, history=[dict(step) for step in old.history])
