@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotri, dpstrf
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.utils import check_random_state
@@ -288,10 +288,10 @@ def _cholesky(scaled: Array) -> tuple[Array, NDArray[np.intp]]:
     """
     tolerance = len(scaled) * np.finfo(np.float64).eps
     try:
-        lower: Array = cholesky(scaled, lower=True)
+        lower: Array = np.linalg.cholesky(scaled)
         if lower.diagonal().min() ** 2 > tolerance:
             return lower, np.arange(len(scaled))
-    except LinAlgError:
+    except np.linalg.LinAlgError:
         pass
     factor, pivots, rank, _ = dpstrf(scaled, tol=tolerance, lower=1)
     return np.tril(factor[:rank, :rank]), pivots[:rank] - 1
