@@ -288,7 +288,7 @@ def _cholesky(scaled: Array) -> tuple[Array, NDArray[np.intp]]:
     """
     tolerance = len(scaled) * np.finfo(np.float64).eps
     try:
-        lower: Array = np.linalg.cholesky(scaled)
+        lower = np.asarray(np.linalg.cholesky(scaled), dtype=np.float64)
         if lower.diagonal().min() ** 2 > tolerance:
             return lower, np.arange(len(scaled))
     except np.linalg.LinAlgError:
