@@ -24,6 +24,7 @@ import json
 import math
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -364,15 +365,17 @@ def _checked(path: Any, columns: dict[str, Column]) -> Book:
     return Book(columns)
 
 
-class Filed:
+class Filed(ABC):
     """The files of a ledger."""
 
+    @abstractmethod
     def _shown(self) -> Book:
-        raise NotImplementedError
+        """The lines to write."""
 
     @classmethod
+    @abstractmethod
     def _of(cls, book: Book) -> Self:
-        raise NotImplementedError
+        """The ledger of lines that were read."""
 
     def to_csv(self, path: Any) -> None:
         """Write the ledger as a CSV file, for a spreadsheet too; the order of the decisions is not kept.
