@@ -20,7 +20,8 @@ from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._unseen import Unseen
 from skrdia._validation import check_labels, encode, one_hot
 from skrdia.signals import SIGNALS
-from skrdia.signals._score import apply, gather, known_signal, of_given
+from skrdia.signals._score import gather, known_signal, of_given
+from skrdia.signals._table import apply
 from skrdia.views import Options
 from skrdia.views._base import Array
 

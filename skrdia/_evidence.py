@@ -197,8 +197,8 @@ class Evidence:
     companions: list[Any] = field(default_factory=list)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the kernel, which is computed again when asked for."""
-        return {name: value for name, value in vars(self).items() if name != "kernel"}
+        """Without the kernel and the features, which are computed again when asked for."""
+        return {name: value for name, value in vars(self).items() if name not in ("kernel", "_own_features")}
 
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
@@ -223,8 +223,7 @@ class Evidence:
     def influences(self) -> Array:
         """Influence of every label of every row on the validation loss, (n, K)."""
         if self.fitted is not None:
-            judges = self.kernel.targets_val
-            return self.kernel.influences(judges / judges.sum())
+            return self.kernel.influences()
         return self.detection[1].by_label
 
     @cached_property
@@ -255,13 +254,13 @@ class Evidence:
     @cached_property
     def isolation(self) -> Array:
         """How alone every row would be with the other rows of each label, (n, K)."""
-        return self.isolation_at(self.X)
+        return self._isolation.among_labels(self._own_features)
 
     @cached_property
     def trusted_isolation(self) -> Array:
         """How far from the trusted rows every row is, relative to all rows, (n,)."""
         self._need_validation_rows("trusted-isolation")
-        return self.trusted_isolation_at(self.X)
+        return self._isolation.from_rows(self._own_features, self._features(self.X_val))
 
     def isolation_at(self, X: Any) -> Array:
         """`isolation` of any rows."""
@@ -273,7 +272,11 @@ class Evidence:
 
     @cached_property
     def _isolation(self) -> Isolation:
-        return Isolation(self._features(self.X), self.given)
+        return Isolation(self._own_features, self.given)
+
+    @cached_property
+    def _own_features(self) -> Any:
+        return self._features(self.X)
 
     def _features(self, X: Any) -> Any:
         at = as_view(self.model).linearize(X)

@@ -53,7 +53,7 @@ __all__ = [
     "linearize",
     "loss_gradients",
     "mean_loss",
-    "softening_of",
+    "softened",
     "solver_of",
     "training",
 ]
@@ -296,8 +296,8 @@ def influence_standard_error(
     The arguments are those of `solve_influence`. `given` (n, K) are the labels whose influence is meant, by default the
     targets; a row of zeros there has nan. So has every row where a single validation row has positive weight.
     """
-    val = soften(linearize(view, X_val, "X_val"), softening_of(view))
-    train, H, _ = _linearized_training(view, X, targets, n_trained or int(np.count_nonzero(targets)))
+    val, rows = softened(view, X_val, "X_val"), linearize(view, X, "X")
+    train, H, _ = training(view, rows, targets, n_trained or int(np.count_nonzero(targets)))
     given = targets if given is None else given
     total = given.sum(axis=1, keepdims=True)
     labels = np.divide(given, total, out=np.full_like(given, np.nan), where=total > 0.0)
@@ -338,16 +338,17 @@ def mean_loss(at: Linearization, targets: Array) -> float:
     return -float((targets * at.log_proba).sum() / targets.sum())
 
 
-def _linearized_training(view: View, X: Any, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
-    """The training rows, the curvature of the mean objective, and its gradient (zero at the optimum)."""
-    return training(view, linearize(view, X, "X"), targets, n_trained)
-
-
 def training(view: View, rows: Linearization, targets: Array, n_trained: int) -> tuple[Linearization, Curvature, Array]:
+    """The softened training rows, the curvature of the mean objective, and its gradient (zero at the optimum)."""
     weighted = targets * view.class_weight(targets)
     train = soften(rows, softening_of(view))
     H = Curvature(train, weighted.sum(axis=1), view.penalty(n_trained), getattr(view, "damping", 0.0))
     return train, H, (view.penalty_gradient(n_trained) - rows.vjp(weighted)) / H.total
+
+
+def softened(view: View, X: Any, name: str) -> Linearization:
+    """Rows at the softened model, where gradients and curvature are taken."""
+    return soften(linearize(view, X, name), softening_of(view))
 
 
 def softening_of(view: View) -> float:

@@ -49,10 +49,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 
-from skrdia._influence import diagnose, linearize, loss_gradients, softening_of, solver_of, training
+from skrdia._influence import diagnose, linearize, loss_gradients, softened, solver_of, training
 from skrdia.curvature import Curvature
 from skrdia.solvers import Factor, newton_cg
-from skrdia.views import Linearization, View, soften
+from skrdia.views import Linearization, View
 from skrdia.views._base import Array
 
 __all__ = ["BLOCK_NUMBERS", "Identity", "Inverse", "Kernel", "Newton", "Term", "inner", "newton_term"]
@@ -183,21 +183,18 @@ class Term:
     ----------
     view : View
         Of the estimator with these parameters.
-    X : array-like of shape (n, n_features)
-        The rows.
+    rows : Linearization
+        Of n rows, softened.
     inverse : Inverse
         A.
-    share : array of shape (n,)
-        Share u of every row in the weight that was trained on.
+    share : array of shape (n,), default=None
+        Share u of every row in the weight that was trained on; None for rows that were not.
     """
 
-    def __init__(self, view: View, X: Any, inverse: Inverse, share: Array) -> None:
-        self.view, self.inverse, self.share = view, inverse, share
-        self.rows: Any = self.linearize(X, "X")
-
-    def linearize(self, X: Any, name: str) -> Linearization:
-        """The softened log-probabilities of rows."""
-        return soften(linearize(self.view, X, name), softening_of(self.view))
+    def __init__(self, view: View, rows: Linearization, inverse: Inverse, share: Array | None = None) -> None:
+        self.view, self.inverse = view, inverse
+        self.rows: Any = rows
+        self.share = np.zeros(len(rows.log_proba)) if share is None else share
 
     @cached_property
     def local(self) -> Local:
@@ -234,14 +231,12 @@ def newton_term(
     view: View, X: Any, targets: Array, hessian: Any, random_state: Any = None, *, n_trained: int = 0, X_new: Any = None
 ) -> Term:
     """The term of a fitted estimator: its training rows, or new ones of no share in the training."""
-    _, H, gradient = training(view, linearize(view, X, "X"), targets, n_trained or int(np.count_nonzero(targets)))
+    train, H, gradient = training(view, linearize(view, X, "X"), targets, n_trained or int(np.count_nonzero(targets)))
     if hessian == "identity":
         inverse: Inverse = Identity(len(gradient))
     else:
         inverse = Newton(H, gradient, hessian, random_state)
-    if X_new is None:
-        return Term(view, X, inverse, H.share)
-    return Term(view, X_new, inverse, np.zeros(X_new.shape[0]))
+    return Term(view, train, inverse, H.share) if X_new is None else Term(view, softened(view, X_new, "X"), inverse)
 
 
 class Kernel:
@@ -276,7 +271,7 @@ class Kernel:
     def judges(self) -> list[Linearization]:
         """The validation rows at the parameters of every term."""
         assert self.targets_val is not None
-        return [term.linearize(self._X_val, "X_val") for term in self.terms]
+        return [softened(term.view, self._X_val, "X_val") for term in self.terms]
 
     def self_influence(self, *, leave_out: bool = False) -> Array:
         """s (n, K); with `leave_out`, by the Hessian without the row."""
@@ -287,8 +282,12 @@ class Kernel:
             total = total + np.einsum("nkq,nqr,nkr->nk", t, V, t, optimize=True)
         return total
 
-    def influences(self, R: Array, *, leave_out: bool = False) -> Array:
-        """phi (n, K) for the validation functional ``-(R * log_proba).sum()``, R (n_val, K); `leave_out` as above."""
+    def influences(self, R: Array | None = None, *, leave_out: bool = False) -> Array:
+        """phi (n, K) for the validation functional ``-(R * log_proba).sum()``, R (n_val, K); `leave_out` as above.
+
+        R is by default that of the mean validation loss.
+        """
+        R = self.targets_val / self.targets_val.sum() if R is None else R
         total: Any = 0.0
         for term, val in zip(self.terms, self.judges, strict=True):
             s = term.inverse.solve(-val.vjp(R)[:, None])[:, 0]

@@ -19,6 +19,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrdia._evidence import Evidence
 from skrdia._influence import Solved
 from skrdia._rows import Fold, Rows
+from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
 __all__ = ["Detection", "Repaired", "predicted_gain", "propose", "repair"]
@@ -142,7 +143,7 @@ def predicted_gain(found: Detection, labels: Array, proposed: Array) -> float:
 def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array, signal: Any) -> Findings:
     evidence = gather(fold, targets)
     estimator, solved = evidence.detection if evidence.has_influences else (None, None)
-    by_label = _check_signal(signal(evidence), evidence.given.shape)
+    by_label = apply(signal, evidence)
     if solved is not None:
         log_proba = solved.log_proba
     else:
@@ -151,16 +152,6 @@ def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array,
     if by_label.ndim == 1:  # a score for the labels as they are; of the others the most probable one is best
         by_label = np.where(evidence.given > 0.0, by_label[:, None], -log_proba)
     return Findings(by_label, log_proba, estimator, solved)
-
-
-def _check_signal(values: Any, shape: tuple[int, ...]) -> Array:
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape not in (shape, shape[:1]):
-        raise ValueError(
-            f"signal returned an array of shape {values.shape}; expected {shape}, one number for each label of each "
-            f"row, or {shape[:1]}, one for each row as labelled."
-        )
-    return values
 
 
 def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None) -> Detection:

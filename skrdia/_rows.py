@@ -15,7 +15,7 @@ from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.views._base import Array
 
-__all__ = ["Fold", "Rows", "Split", "check_trusted", "hold_out", "split_rows", "stack", "take"]
+__all__ = ["Fold", "Rows", "Split", "check_pair", "check_trusted", "hold_out", "split_rows", "stack", "take"]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions of the rows to train on, and of those to test."""
@@ -133,13 +133,18 @@ def stack(A: Any, B: Any) -> Any:
 
 def _check_sources(X_val: Any, y_val: Any, trusted: Any, cv: Any, *, together: bool = False) -> None:
     """`together`: whether X_val and trusted may both be given."""
-    if (X_val is None) != (y_val is None):
-        alone, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-        raise ValueError(f"{alone} was given without {missing}; pass both, or neither.")
+    check_pair(X_val, y_val)
     sources = {"X_val, y_val": X_val, "trusted": trusted, "cv": cv}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1 and not (together and cv is None):
         raise ValueError(f"The validation rows are given twice, by {' and '.join(given)}; give one of them.")
+
+
+def check_pair(X_val: Any, y_val: Any) -> None:
+    """Raise unless both are given, or neither."""
+    if (X_val is None) != (y_val is None):
+        alone, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{alone} was given without {missing}; pass both, or neither.")
 
 
 def check_trusted(trusted: ArrayLike, n_samples: int, *, needed: bool = True) -> NDArray[np.bool_]:

@@ -46,8 +46,7 @@ class Unseen:
 
     @property
     def influences(self) -> Array:
-        judges = self.kernel.targets_val
-        return self.kernel.influences(judges / judges.sum())
+        return self.kernel.influences()
 
     @cached_property
     def confidence(self) -> Array:

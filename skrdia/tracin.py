@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skrdia._influence import Influence, check_rows, mean_loss
+from skrdia._influence import Influence, check_rows, mean_loss, softened
 from skrdia._kernel import Identity, Kernel, Term
 from skrdia.views import Options, as_view
 from skrdia.views._pipeline import PipelineView
@@ -149,12 +149,13 @@ def tracin(
     (150, 3)
     """
     options = Options(parameters, softening)
-    view, terms = as_view(estimator, options), checkpoint_terms(estimator, X, options)
+    view = as_view(estimator, options)
     codes, _ = check_rows(view, X, y, sample_weight, "y")
     _, targets_val = check_rows(view, X_val, y_val, None, "y_val")
     fitted = view.linearize(X)
     loss = mean_loss(view.linearize(X_val), targets_val)
-    by_label = Kernel(terms, X_val, targets_val).influences(targets_val / targets_val.sum())
+    terms = checkpoint_terms(estimator, X, options)
+    by_label = Kernel(terms, X_val, targets_val).influences()
     return Influence(
         values=by_label[np.arange(len(codes)), codes],
         by_label=by_label,
@@ -171,6 +172,7 @@ def checkpoint_terms(estimator: Any, X: Any, options: Options) -> list[Term]:
     while hasattr(estimator, "steps"):
         if len(estimator.steps) > 1:
             transforms.append(estimator[:-1].transform)
+            X = transforms[-1](X)
         estimator = estimator.steps[-1][1]
     net = copy_net(estimator)
     options = replace(options, softening=1.0 if options.softening is None else options.softening)
@@ -178,9 +180,10 @@ def checkpoint_terms(estimator: Any, X: Any, options: Options) -> list[Term]:
     for rate, state in _checkpoints(estimator):
         net.module_.load_state_dict(state)
         view: Any = as_view(net, options)
+        rows = softened(view, X, "X")
         for transform in reversed(transforms):
             view = PipelineView(transform, view)
-        terms.append(Term(view, X, Identity(len(view.theta), rate), np.zeros(len(view.linearize(X).log_proba))))
+        terms.append(Term(view, rows, Identity(len(view.theta), rate)))
     return terms
 
 

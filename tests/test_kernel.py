@@ -140,7 +140,7 @@ def test_draws_for_many_sparse_columns():
     drawn = Newton(exact.inverse._H, exact.inverse._gradient, "newton-cg", None)
     drawn._is_dense = False
     expected = Kernel([exact]).self_influence()
-    found = Kernel([Term(view, X, drawn, exact.share)]).self_influence()
+    found = Kernel([Term(view, exact.rows, drawn, exact.share)]).self_influence()
     error = np.abs(found / expected - 1.0)
     assert np.median(error) < 0.1
     assert np.quantile(error, 0.99) < 0.5

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skrdia import influence, influence_matrix
-from skrdia._influence import _linearized_training
+from skrdia._influence import training
 from skrdia._validation import one_hot
 from skrdia.curvature import Curvature
 from skrdia.views import View, as_view, check_supported
@@ -88,7 +88,8 @@ def test_log_proba_is_the_estimators(fitted):
 def test_the_gradient_vanishes_at_the_optimum(fitted):
     """So loss, penalty, intercept, class weights and sample weights are those of the estimator."""
     estimator, data, targets, _, name = fitted
-    _, _, gradient = _linearized_training(as_view(estimator), data.X, targets, len(data.y))
+    view = as_view(estimator)
+    _, _, gradient = training(view, view.linearize(data.X), targets, len(data.y))
     assert np.abs(gradient).max() < (1e-3 if name == "sgd" else 1e-6)
 
 
@@ -200,7 +201,7 @@ def test_one_vs_rest_loss_is_the_sum_of_the_binary_losses(table3):
     sgd.coef_ = np.vstack([e.coef_ for e in reference.estimators_])
     sgd.intercept_ = np.hstack([e.intercept_ for e in reference.estimators_])
     view, targets = as_view(sgd), one_hot(table3.y, 3)
-    _, H, gradient = _linearized_training(view, table3.X, targets, len(table3.y))
+    _, H, gradient = training(view, view.linearize(table3.X), targets, len(table3.y))
     assert np.abs(gradient).max() < 1e-6
     probabilities = np.column_stack([e.predict_proba(table3.X)[:, 1] for e in reference.estimators_])
     expected = np.log(np.where(targets == 1, probabilities, 1 - probabilities)).sum(axis=1)

@@ -38,6 +38,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_random_state, column_or_1d
 
+from skrdia.datasets._labels import encode_labels
+
 __all__ = ["add_anomalies"]
 
 Mask = NDArray[np.bool_]
@@ -242,18 +244,7 @@ def _check_labels(y: ArrayLike, n_samples: int) -> tuple[NDArray[Any], NDArray[A
     labels = column_or_1d(np.asarray(y))
     if len(labels) != n_samples:
         raise ValueError(f"X has {n_samples} rows and y has {len(labels)} labels; pass the rows that y belongs to.")
-    try:
-        classes, codes = np.unique(labels, return_inverse=True)
-        missing = any(label != label for label in classes.tolist())
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
-        raise ValueError(
-            f"y has labels that cannot be sorted, of the types {kinds}. Drop the rows without a label, and give all "
-            "labels the same type."
-        ) from error
-    if missing:
-        raise ValueError("y has missing labels (nan). Drop these rows of y, and of X.")
-    return labels, classes, codes
+    return labels, *encode_labels(labels)
 
 
 def _check_source(source: Any, kind: str, shape: tuple[int, ...]) -> NDArray[Any] | None:

@@ -45,6 +45,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state, column_or_1d
 
+from skrdia.datasets._labels import encode_labels
+
 __all__ = ["flip_labels"]
 
 Codes = NDArray[np.intp]
@@ -210,18 +212,7 @@ def _relabel(codes: Codes, rows: Codes, new: Codes | int) -> Codes:
 
 def _encode(y: ArrayLike) -> tuple[NDArray[Any], Codes]:
     """Return the sorted classes and the position of every label among them."""
-    labels = column_or_1d(np.asarray(y))
-    try:
-        classes, codes = np.unique(labels, return_inverse=True)
-        missing = any(label != label for label in classes.tolist())
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
-        raise ValueError(
-            f"y has labels that cannot be sorted, of the types {kinds}. Drop the rows without a label, and give all "
-            "labels the same type."
-        ) from error
-    if missing:
-        raise ValueError("y has missing labels (nan). Drop these rows of y, and of X.")
+    classes, codes = encode_labels(column_or_1d(np.asarray(y)))
     if len(classes) < 2:
         raise ValueError(
             f"y has a single class, {classes.tolist()}; there is no other label to flip to."

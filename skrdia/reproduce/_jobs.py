@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import joblib
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from skrdia.reproduce._results import Row, Schema
 
-__all__ = ["Job", "message", "remaining", "run"]
+__all__ = ["Job", "measure_cell", "message", "remaining", "run"]
 
 Job = tuple[Any, list[str]]
 """A cell, and the methods to measure on it."""
@@ -67,6 +69,44 @@ def run(
     for rows in parallel(delayed(measure)(*job) for job in jobs):
         schema.append(path, rows)
         yield rows
+
+
+def measure_cell(
+    cell: Any, methods: Sequence[str], schema: Schema, prepare: Callable[[], Any], measure: Callable[[Any, str], Row]
+) -> list[Row]:
+    """Prepare a cell, and measure its methods in one thread; what fails has a text in `error`.
+
+    Parameters
+    ----------
+    cell : dataclass
+        What is measured.
+    methods : sequence of str
+        By which methods.
+    schema : Schema
+        Of the results.
+    prepare : callable
+        Returns what all methods share; if it fails, all have.
+    measure : callable
+        From that and the name of a method to a row.
+
+    Returns
+    -------
+    rows : list of dict
+        A row for each method.
+    """
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            shared = prepare()
+        except Exception as error:  # recorded, and reported at the end
+            return [schema.row_of(cell, name, error=message(error)) for name in methods]
+        rows = []
+        for name in methods:
+            try:
+                rows.append(measure(shared, name))
+            except Exception as error:
+                rows.append(schema.row_of(cell, name, error=message(error)))
+        return rows
 
 
 def message(error: Exception) -> str:

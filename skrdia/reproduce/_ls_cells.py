@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib import import_module
+from typing import Any
 
-from threadpoolctl import threadpool_limits
-
-from skrdia.reproduce._jobs import message
-from skrdia.reproduce._net_cells import NetCell, load
+from skrdia.reproduce._jobs import measure_cell
+from skrdia.reproduce._net_cells import Data, NetCell, load
 from skrdia.reproduce._results import Row, Schema
 
 __all__ = ["FINDERS", "RESULTS", "RULES", "run_cell"]
@@ -53,18 +51,13 @@ def run_cell(cell: NetCell, methods: list[str]) -> list[Row]:
     rows : list of dict
         A row for each method; a failure has a text in `error`.
     """
-    try:
-        measured = import_module("skrdia.reproduce._ls_methods")
-        data = load(cell)
-    except Exception as error:  # recorded, and reported at the end
-        return [RESULTS.row_of(cell, name, error=message(error)) for name in methods]
-    rows = []
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in methods:
-            measure = measured.time_finder if name in FINDERS else measured.measure
-            try:
-                rows.append(RESULTS.row_of(cell, name, n_train=len(data.y), **measure(cell, data, name)))
-            except Exception as error:
-                rows.append(RESULTS.row_of(cell, name, error=message(error)))
-    return rows
+
+    def measure(shared: tuple[Any, Data], name: str) -> Row:
+        measured, data = shared
+        function = measured.time_finder if name in FINDERS else measured.measure
+        return RESULTS.row_of(cell, name, n_train=len(data.y), **function(cell, data, name))
+
+    def prepare() -> tuple[Any, Data]:
+        return import_module("skrdia.reproduce._ls_methods"), load(cell)
+
+    return measure_cell(cell, methods, RESULTS, prepare, measure)

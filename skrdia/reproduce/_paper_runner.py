@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from skrdia.reproduce._jobs import message
+from skrdia.reproduce._jobs import measure_cell
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell, load
 from skrdia.reproduce._paper_methods import METHODS, Task, log_loss
 from skrdia.reproduce._results import Row
@@ -32,33 +29,27 @@ def run_cell(cell: PaperCell, methods: list[str]) -> list[Row]:
     rows : list of dict
         A row for each method; a failure has a text in `error`.
     """
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            task = Task(load(cell), cell.seed)
-        except Exception as error:  # recorded, and reported at the end
-            return [RESULTS.row_of(cell, name, error=message(error)) for name in methods]
-        return [_measure(cell, name, task) for name in methods]
+
+    def prepare() -> Task:
+        return Task(load(cell), cell.seed)
+
+    return measure_cell(cell, methods, RESULTS, prepare, lambda task, name: _measure(cell, name, task))
 
 
 def _measure(cell: PaperCell, name: str, task: Task) -> Row:
-    data = task.data
-    try:
-        outcome = METHODS[name](task)
-        return RESULTS.row_of(
-            cell,
-            name,
-            n_train=len(data.y),
-            n_features=data.X.shape[1],
-            n_changed=_lost(outcome.labels, data.y),
-            n_wrong=_lost(outcome.labels, data.y_true),
-            loss=log_loss(outcome.model, data.X_test, data.y_test),
-            validation_loss=log_loss(outcome.model, data.X_val, data.y_val),
-            accuracy=float(outcome.model.score(data.X_test, data.y_test)),
-            alpha=outcome.alpha,
-        )
-    except Exception as error:
-        return RESULTS.row_of(cell, name, error=message(error))
+    data, outcome = task.data, METHODS[name](task)
+    return RESULTS.row_of(
+        cell,
+        name,
+        n_train=len(data.y),
+        n_features=data.X.shape[1],
+        n_changed=_lost(outcome.labels, data.y),
+        n_wrong=_lost(outcome.labels, data.y_true),
+        loss=log_loss(outcome.model, data.X_test, data.y_test),
+        validation_loss=log_loss(outcome.model, data.X_val, data.y_val),
+        accuracy=float(outcome.model.score(data.X_test, data.y_test)),
+        alpha=outcome.alpha,
+    )
 
 
 def _lost(labels: Array, y: NDArray[np.int64]) -> int:

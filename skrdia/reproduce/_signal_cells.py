@@ -12,7 +12,6 @@ Columns of tables are standardised by the training rows, glitches included.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 from skrdia.datasets import add_anomalies, fetch_paper_images, flip_labels
+from skrdia.reproduce._net_cells import fetch_images
 from skrdia.reproduce._results import Schema
 from skrdia.reproduce._tables import Codes, draw, load_table
 
@@ -121,13 +121,8 @@ def _largest_share(y: Codes) -> float:
     return (int(np.bincount(y)[np.unique(y)].min()) - 1) / len(y)
 
 
-@lru_cache(maxsize=1)
-def _mnist(folder: str | None) -> Any:
-    return fetch_paper_images("mnist")
-
-
 def _images(n: int, seed: int) -> tuple[Any, Codes]:
-    bunch = _mnist(os.environ.get("SKRDIA_DATA"))
+    bunch = fetch_images("mnist")
     y = bunch.y_train
     rows = np.sort(draw(np.arange(len(y)), y, n or len(y), np.random.RandomState([seed, 8])))
     return bunch.X_train[rows], y[rows].astype(np.intp)

@@ -6,7 +6,6 @@ A method is the name of a signal, with "+trusted" where it is given the trusted 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from time import perf_counter
@@ -19,15 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
 
 from skrdia._evidence import Evidence
-from skrdia.reproduce._jobs import message
+from skrdia.reproduce._jobs import measure_cell
 from skrdia.reproduce._results import Row
 from skrdia.reproduce._signal_cells import RESULTS, Glitches, SignalCell, load
 from skrdia.signals import SIGNALS
 from skrdia.signals._score import gather, of_given
-from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
+from skrdia.signals._table import WITHOUT_TRUSTED_ROWS, apply
 from skrdia.views._base import Array
 
 __all__ = ["METHODS", "PUBLISHED", "methods_for", "run_cell"]
@@ -67,21 +65,13 @@ def run_cell(cell: SignalCell, methods: Sequence[str]) -> list[Row]:
     rows : list of dict
         A row for each method; a failure has a text in `error`.
     """
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            data = load(cell)
-            model = _make(cell, len(np.unique(data.y))).fit(data.X, data.y)
-            evidence = {name: _evidence(cell, model, data, bool(name)) for name in ("", TRUSTED)}
-        except Exception as error:  # recorded, and reported at the end
-            return [RESULTS.row_of(cell, name, error=message(error)) for name in methods]
-        rows = []
-        for name in methods:
-            try:
-                rows.append(_measure(cell, name, model, data, evidence))
-            except Exception as error:
-                rows.append(RESULTS.row_of(cell, name, error=message(error)))
-        return rows
+
+    def prepare() -> tuple[Any, Glitches, dict[str, Evidence]]:
+        data = load(cell)
+        model = _make(cell, len(np.unique(data.y))).fit(data.X, data.y)
+        return model, data, {name: _evidence(cell, model, data, bool(name)) for name in ("", TRUSTED)}
+
+    return measure_cell(cell, methods, RESULTS, prepare, lambda shared, name: _measure(cell, name, *shared))
 
 
 def _measure(cell: SignalCell, name: str, model: Any, data: Glitches, evidence: dict[str, Evidence]) -> Row:
@@ -91,7 +81,7 @@ def _measure(cell: SignalCell, name: str, model: Any, data: Glitches, evidence: 
     if signal in _OTHERS:
         scores = _OTHERS[signal](model, data, bool(plus), cell.seed)
     else:
-        scores = of_given(np.asarray(SIGNALS[signal](known)), known.given)
+        scores = of_given(apply(SIGNALS[signal], known), known.given)
     seconds = perf_counter() - start
     if not np.isfinite(scores).all():
         raise ValueError(f"{np.isnan(scores).sum()} scores are nan")

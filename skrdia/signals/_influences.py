@@ -307,8 +307,7 @@ def leave_one_out_step(evidence: Evidence) -> Array:
     ----------
     .. [1] Pregibon, "Logistic regression diagnostics", Annals of Statistics 9, 1981.
     """
-    judges = evidence.kernel.targets_val
-    return evidence.kernel.influences(judges / judges.sum(), leave_out=True)
+    return evidence.kernel.influences(leave_out=True)
 
 
 def isolation(evidence: Evidence) -> Array:

@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skrdia._evidence import Evidence, companions, detectors, folds
 from skrdia._influence import check_rows
-from skrdia._rows import as_indexable
+from skrdia._rows import as_indexable, check_pair
 from skrdia._validation import one_hot
-from skrdia.signals._table import SIGNALS, Signal
+from skrdia.signals._table import SIGNALS, Signal, apply
 from skrdia.views import Options, as_view
 from skrdia.views._base import DEFAULTS, Array
 
 _N_SPLITS = 5
 """Folds of the out-of-fold probabilities: there is time for more than in a repair."""
 
-__all__ = ["apply", "gather", "known_signal", "of_given", "rank_rows", "score"]
+__all__ = ["gather", "known_signal", "of_given", "rank_rows", "score"]
 
 
 def score(
@@ -216,9 +216,7 @@ def gather(
     options: Options = DEFAULTS,
 ) -> Evidence:
     """The evidence on the training rows of a fitted estimator."""
-    if (X_val is None) != (y_val is None):
-        alone, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-        raise ValueError(f"{alone} was given without {missing}; pass both, or neither.")
+    check_pair(X_val, y_val)
     view = as_view(estimator, options)
     codes, targets = check_rows(view, X, y, sample_weight, "y")
     judges = None if y_val is None else check_rows(view, X_val, y_val, None, "y_val")[1]
@@ -249,14 +247,6 @@ def known_signal(signal: Any) -> Signal:
     if signal not in SIGNALS:
         raise ValueError(f"signal={signal!r} is unknown; use one of {list(SIGNALS)}, or a callable.")
     return SIGNALS[signal]
-
-
-def apply(signal: Signal, evidence: Any) -> NDArray[np.float64]:
-    """What a signal says: (n, K) or (n,) numbers, checked."""
-    values, shape = np.asarray(signal(evidence), dtype=np.float64), evidence.given.shape
-    if values.shape not in (shape, shape[:1]):
-        raise ValueError(f"signal returned an array of shape {values.shape}; expected {shape} or {shape[:1]}.")
-    return values
 
 
 def of_given(values: Array, given: Array) -> Array:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from skrdia._evidence import Evidence
 from skrdia.signals import _influences as of_influence
 from skrdia.signals import _labels as of_labels
 from skrdia.views._base import Array
 
-__all__ = ["OF_PROBABILITIES", "SIGNALS", "WITHOUT_TRUSTED_ROWS", "Signal"]
+__all__ = ["OF_PROBABILITIES", "SIGNALS", "WITHOUT_TRUSTED_ROWS", "Signal", "apply"]
 
 Signal = Callable[[Evidence], Array]
 
@@ -48,3 +51,14 @@ WITHOUT_TRUSTED_ROWS = (
 
 OF_PROBABILITIES = ("confidence", "trusted-confidence", "posterior", "stacked-posterior", "trusted-posterior")
 """Signals between 0 and 1: one minus a probability of the label."""
+
+
+def apply(signal: Signal, evidence: Any) -> Array:
+    """What a signal says of the rows: (n, K) or (n,) numbers, checked."""
+    values, shape = np.asarray(signal(evidence), dtype=np.float64), evidence.given.shape
+    if values.shape not in (shape, shape[:1]):
+        raise ValueError(
+            f"signal returned an array of shape {values.shape}; expected {shape}, one number for each label of each "
+            f"row, or {shape[:1]}, one for each row as labelled."
+        )
+    return values

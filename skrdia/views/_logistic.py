@@ -313,11 +313,6 @@ class LogisticView:
         self._free = None if free.all() else free
         self.theta = self.gather(self.full_theta)
 
-    @property
-    def free(self) -> NDArray[np.bool_]:
-        """Where theta is in the (d + 1, K') array."""
-        return np.ones(self.full_theta.shape, dtype=bool) if self._free is None else self._free
-
     def gather(self, full: Array) -> Array:
         """The free parameters of a (d + 1, K') array."""
         return full.ravel() if self._free is None else full[self._free]
