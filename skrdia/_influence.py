@@ -390,15 +390,15 @@ def solver_of(hessian: str | Callable[..., Solution]) -> Callable[..., Solution]
 
 # Above this the rank correlation of the influences with those at the optimum falls below 0.9, see
 # test_influences_are_reliable_below_the_threshold_of_the_warning.
-_FAR_FROM_OPTIMUM = 0.1
+FAR_FROM_OPTIMUM = 0.1
 
 
 def _warn(diagnostics: dict[str, Any]) -> None:
     _warn_unless_converged(diagnostics["hessian"], diagnostics)
-    if diagnostics["damping"] == 0.0 and diagnostics["scaled_gradient_norm"] > _FAR_FROM_OPTIMUM:
+    if diagnostics["damping"] == 0.0 and diagnostics["scaled_gradient_norm"] > FAR_FROM_OPTIMUM:
         warnings.warn(
             "The base estimator is far from its optimum (scaled gradient norm "
-            f"{diagnostics['scaled_gradient_norm']:.2g}, reliable below {_FAR_FROM_OPTIMUM}), which makes influences "
+            f"{diagnostics['scaled_gradient_norm']:.2g}, reliable below {FAR_FROM_OPTIMUM}), which makes influences "
             "unreliable. Scale the columns, or give the base estimator a smaller tol and a larger max_iter.",
             ConvergenceWarning,
             stacklevel=4,

@@ -44,6 +44,7 @@ __all__ = [
     "Filed",
     "as_column",
     "plain",
+    "replacing",
     "to_list",
     "to_native",
 ]
@@ -148,7 +149,7 @@ def _is_text(cells: Iterable[Any]) -> bool:
 
 
 @contextmanager
-def _replacing(path: Any) -> Iterator[Path]:
+def replacing(path: Any) -> Iterator[Path]:
     """A name in the folder of `path`, which takes the place of `path` when all has been written."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
@@ -163,7 +164,7 @@ def _replacing(path: Any) -> Iterator[Path]:
 def write_csv(path: Any, columns: dict[str, Column]) -> None:
     """Write the columns, by the rule of this module."""
     cells = {name: _cells(name, column) for name, column in columns.items()}
-    with _replacing(path) as part, open(part, "x", newline="", encoding="utf-8", errors="surrogatepass") as file:
+    with replacing(path) as part, open(part, "x", newline="", encoding="utf-8", errors="surrogatepass") as file:
         writer = csv.writer(file)
         writer.writerow(cells)
         writer.writerows(zip(*cells.values(), strict=True))
@@ -250,7 +251,7 @@ def write_json(path: Any, book: Book) -> None:
         "columns": {name: _typed(column) for name, column in book.columns.items()},
         "history": [{name: _typed(column) for name, column in step.items()} for step in book.history],
     }
-    with _replacing(path) as part, open(part, "x", encoding="utf-8") as file:
+    with replacing(path) as part, open(part, "x", encoding="utf-8") as file:
         json.dump(content, file, allow_nan=False, indent=1)
 
 
@@ -310,7 +311,7 @@ def write_parquet(path: Any, columns: dict[str, Column]) -> None:
             [json.dumps(_encoded(cell)) for cell in column] if is_json else _for_frame(column, mixes=True)
         )
     frame = nw.from_dict(cells, backend=_parquet_backend())
-    with _replacing(path) as part:
+    with replacing(path) as part:
         frame.write_parquet(part)
 
 

@@ -42,7 +42,8 @@ __all__ = [
 class Outcome:
     """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
 
-    `finish` is what follows the final fit of a net.
+    `finish` is what follows the final fit of a net. `losses` (2, n_val) are those of the validation rows, with the
+    labels as given and as chosen, where the choice has measured them.
     """
 
     repaired: Repaired
@@ -51,6 +52,7 @@ class Outcome:
     scores: Array
     chosen: tuple[Any, Any, float, int]
     finish: Finish = NO_MORE
+    losses: Array | None = None
 
 
 def signal_name(clf: Any) -> Any:
@@ -116,6 +118,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
         scores,
         (chosen.signal, chosen.strategy, chosen.alpha, n_iter),
         finish,
+        choice.losses,
     )
 
 

@@ -13,6 +13,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
 from skrdia._delegates import Delegates
+from skrdia._held_out import held_out
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._ledger import open_ledger
 from skrdia._outcome import (
@@ -29,6 +30,7 @@ from skrdia._repair import predicted_gain
 from skrdia._rows import Rows, split_rows, stack, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._train import fine_tune, fit_targets, scale_logits
+from skrdia.report._page import Reported
 from skrdia.signals import SIGNALS
 from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
@@ -38,7 +40,7 @@ from skrdia.views._base import Array
 __all__ = ["RDIAClassifier"]
 
 
-class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier trained on labels that influence functions have repaired.
 
     `fit` trains the base estimator (step I), computes the influence of every training row on the loss over trusted
@@ -152,6 +154,11 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
         Decrease of the validation loss that the repair promises to first order, in nats; nan without influences.
     ledger_ : Ledger
         A line for each row that was changed or found harmful, with the reason, for a person to decide on, see `Ledger`.
+    held_out_ : dict of ndarrays of shape (n_val,)
+        The validation rows: `row`, the position in X, -1 for those of `X_val`; `label`; `weight`; and the loss of each
+        in nats, `before` and `after` the repair, by models that have not seen it. With ``alpha="auto"`` they are those
+        of the cross-validation that chose, equal where nothing was done; with a number for `alpha` those of the first
+        fit and, with ``refit_on="train"``, the final one. Nan where there are none, such as with `cv`.
     history_ : list of dict
         Per round: `round`, `n_harmful`, `n_changed` (targets that differ from the round before), `validation_loss` (of
         the model trained on the targets before the round), `predicted_gain` and `realised_gain` (of the change; nan
@@ -179,6 +186,7 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
     --------
     influence : Only the numbers, for an estimator fitted elsewhere.
     Ledger : Decide on the changes, and fit again.
+    skrdia.report.summarise : The verdict, and all that the report shows, as a dict.
 
     Notes
     -----
@@ -342,7 +350,9 @@ class RDIAClassifier(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimat
             else:
                 outcome = without_judges(self, finder, rows, rng)
             self._store(base, rows, outcome)
+        self.held_out_ = held_out(self, rows, outcome)
         self.ledger_ = open_ledger(self, rows, outcome)
+        self._has_verified_rows = trusted is not None or X_val is not None
         validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
 

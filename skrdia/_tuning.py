@@ -42,7 +42,16 @@ from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
-__all__ = ["Candidate", "Choice", "Problem", "candidates", "choose", "detectors_to_try", "propose_all"]
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Problem",
+    "candidates",
+    "choose",
+    "detectors_to_try",
+    "mean_and_error",
+    "propose_all",
+]
 
 _WEAKER = 30.0
 """Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
@@ -205,7 +214,8 @@ class Choice:
 
     `likeliest` (n, K) are the targets without the share of "trusted rows only", which says nothing of a single row;
     `harmful` (n,) marks the rows whose label has lost more than half of its weight there. `doubt` (n,) is that loss by
-    the repairing candidates, whether or not their repair was accepted.
+    the repairing candidates, whether or not their repair was accepted. `losses` (2, n_val) are those of the validation
+    rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row.
     """
 
     labels: Array
@@ -215,6 +225,7 @@ class Choice:
     heaviest: Candidate
     history: list[dict[str, Any]]
     condition: str
+    losses: Array | None
 
 
 def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Array]:
@@ -286,7 +297,7 @@ def choose(
 ) -> Choice:
     """Choose among doing nothing, the trusted rows only, and the candidates."""
     if (condition := too_few_rows(problem)) is not None:
-        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition)
+        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None)
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
     rng = np.random.RandomState(problem.seed)
     tasks = [problem.without(fold == i, rng) for i in range(_N_FOLDS)]
@@ -376,7 +387,7 @@ def _counts(weight: Array) -> Array:
     return weight * np.count_nonzero(weight) / weight.sum()
 
 
-def _mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
+def mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
     """Weighted mean and its standard error, by Cochran's formula."""
     share, n = weight / weight.sum(), np.count_nonzero(weight)
     mean = float(share @ values)
@@ -387,7 +398,7 @@ def _decide(
     problem: Problem, names: list[Candidate], weights: Array, losses: Array, average: Array, changed: list[float]
 ) -> Choice:
     weight = problem.targets_val.sum(axis=1)
-    gain, error = _mean_and_error(losses[0] - average, weight)
+    gain, error = mean_and_error(losses[0] - average, weight)
     total = gain * np.count_nonzero(weight)
     repairing = [c for c in names if c not in (NOTHING, TRUSTED_ONLY)]
     used = [c for c, share in zip(names, weights, strict=True) if c in repairing and share > 0.0] or repairing[:1]
@@ -406,19 +417,25 @@ def _decide(
     sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
     if not accepted:
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
-        return _unchanged(problem, doubt, history, f"do nothing was best: of the repair, {sentence}; {needed}")
+        condition = f"do nothing was best: of the repair, {sentence}; {needed}"
+        return _unchanged(problem, doubt, history, condition, losses[0])
     likeliest = np.zeros_like(problem.given)
     if mixture.keys() - {TRUSTED_ONLY}:
         likeliest = _mixture(_only([NOTHING, *used], mixture), proposals)
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
     used_alone = np.count_nonzero(weights) == 1
     condition = "the best candidate alone" if used_alone else f"average of {np.count_nonzero(weights)} candidates"
-    return Choice(labels, likeliest, harmful, doubt, names[weights.argmax()], history, f"{condition}: {sentence}")
+    heaviest, judged = names[weights.argmax()], np.stack([losses[0], average])
+    return Choice(labels, likeliest, harmful, doubt, heaviest, history, f"{condition}: {sentence}", judged)
 
 
-def _unchanged(problem: Problem, doubt: Array, history: list[dict[str, Any]], condition: str) -> Choice:
+def _unchanged(
+    problem: Problem, doubt: Array, history: list[dict[str, Any]], condition: str, losses: Array | None
+) -> Choice:
+    """Do nothing; `losses` (n_val,) are those of the validation rows then."""
     unharmed = np.zeros(len(problem.given), dtype=bool)
-    return Choice(problem.given, problem.given, unharmed, doubt, NOTHING, history, condition)
+    judged = None if losses is None else np.stack([losses, losses])
+    return Choice(problem.given, problem.given, unharmed, doubt, NOTHING, history, condition, judged)
 
 
 def _with_earlier_rounds(tried: list[Candidate]) -> list[Candidate]:
@@ -440,8 +457,8 @@ def _mixture(shares: dict[Candidate, float], proposals: dict[Candidate, Array]) 
 
 def _line(problem: Problem, candidate: Candidate, losses: Array, nothing: Array, weight: Array) -> dict[str, Any]:
     """The line of `history_` for one candidate."""
-    loss, error = _mean_and_error(losses, weight)
-    gain, gain_error = _mean_and_error(nothing - losses, weight)
+    loss, error = mean_and_error(losses, weight)
+    gain, gain_error = mean_and_error(nothing - losses, weight)
     return {
         "signal": candidate.signal,
         "strategy": candidate.strategy,

@@ -54,8 +54,8 @@ from skrdia._tuning import (
     Problem,
     _keeps_classes,
     _line,
-    _mean_and_error,
     _unchanged,
+    mean_and_error,
     too_few_rows,
 )
 from skrdia.strategies import STRATEGIES
@@ -137,7 +137,7 @@ def choose_net(
 ) -> tuple[Choice, Finish]:
     """The choice, and what follows the final fit."""
     if (condition := too_few_rows(problem)) is not None:
-        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition), NO_MORE
+        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None), NO_MORE
     base = _train(problem, problem.given, judged=True)
     can_scale = problem.refit_on_all and scale_logits(base, 0.5, take(problem.X_val, np.arange(10))) is not None
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
@@ -267,7 +267,7 @@ def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) ->
     weight = problem.targets_val.sum(axis=1)
     nothing = examined[NOTHING].best
     best = _simplest_of_the_best(examined, weight)
-    gain, error = _mean_and_error(nothing - examined[best].best, weight)
+    gain, error = mean_and_error(nothing - examined[best].best, weight)
     total = gain * np.count_nonzero(weight)
     nets: dict[Candidate, Prepared] = {}
     for recipe in (FINE_TUNE, POSTERIOR, best):
@@ -286,12 +286,13 @@ def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) ->
     if not accepted:
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
         reason = f"do nothing was best: of the repair, {sentence}; {needed}"
-        return _unchanged(problem, doubt, history, reason), NO_MORE
+        return _unchanged(problem, doubt, history, reason, nothing), NO_MORE
     likeliest = nets[POSTERIOR].labels if _hides_the_labels(best, examined, weight) else labels
     likeliest = np.where(likeliest.any(axis=1, keepdims=True), likeliest, problem.given)
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
     condition = f"the best recipe ({best.signal}, {best.strategy}): {sentence}"
-    choice = Choice(labels, likeliest, harmful, doubt, best, history, condition)
+    losses = np.stack([nothing, examined[best].best])
+    choice = Choice(labels, likeliest, harmful, doubt, best, history, condition, losses)
     return choice, Finish(examined[best].n_epochs, base if best == FINE_TUNE else None, examined[best].factor)
 
 
@@ -299,7 +300,7 @@ def _hides_the_labels(best: Candidate, examined: dict[Candidate, Examined], weig
     """Whether the best recipe says nothing of single labels, while their posterior is better than nothing as well."""
     if best not in (FINE_TUNE, TRUSTED_ONLY):
         return False
-    gain, error = _mean_and_error(examined[NOTHING].best - examined[POSTERIOR].best, weight)
+    gain, error = mean_and_error(examined[NOTHING].best - examined[POSTERIOR].best, weight)
     return gain > _MIN_STANDARD_ERRORS * error
 
 
@@ -307,7 +308,7 @@ def _simplest_of_the_best(examined: dict[Candidate, Examined], weight: Array) ->
     """The first recipe whose loss is within half a standard error of the lowest."""
     lowest = min(examined.values(), key=lambda tried: float(tried.best @ weight)).best
     for recipe, tried in examined.items():
-        excess, error = _mean_and_error(tried.best - lowest, weight)
+        excess, error = mean_and_error(tried.best - lowest, weight)
         if excess <= _TIE * error:
             return recipe
     raise AssertionError("the lowest is within any error of itself")

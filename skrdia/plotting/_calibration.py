@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrdia._validation import check_labels, encode
 from skrdia.plotting._fitted import find
-from skrdia.plotting._style import BEFORE_AFTER, GREY, one_axes
+from skrdia.plotting._style import BEFORE_AFTER, GREY, literal, one_axes
 from skrdia.views._base import Array
 
 __all__ = ["CalibrationComparisonDisplay"]
@@ -168,7 +168,8 @@ class CalibrationComparisonDisplay:
             self.lines_ += ax.plot(x, y, **style)
             area = 10.0 + 250.0 * counts / counts.sum()
             self.points_.append(ax.scatter(x, y, area, color=colour, marker="so"[i], alpha=0.7, zorder=3))
-        ax.set(xlabel=self.xlabel, ylabel=self.ylabel, aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        ax.set(xlabel=literal(self.xlabel), ylabel=literal(self.ylabel))
+        ax.set(aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         ax.set_title(f"Calibration on {self.counts[0].sum()} rows (area: rows in the bin)")
         ax.legend(fontsize="small", framealpha=0.5)
         return self

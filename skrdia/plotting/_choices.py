@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrdia.plotting._fitted import find
-from skrdia.plotting._style import CATEGORIES, GREY, LINES, MARKERS, one_axes
+from skrdia.plotting._style import CATEGORIES, GREY, LINES, MARKERS, literal, one_axes
 from skrdia.views._base import Array
 
-__all__ = ["AlphaPathDisplay", "RoundsDisplay"]
+__all__ = ["AlphaPathDisplay", "RoundsDisplay", "candidate_name"]
 
 
 class AlphaPathDisplay:
@@ -139,7 +139,7 @@ class AlphaPathDisplay:
         places = np.arange(len(shown))[::-1]
         style = {"fmt": "o", "color": CATEGORIES[0], "capsize": 2, "label": "mean ± standard error of the gain"}
         line = ax.errorbar(self.loss[shown], places, xerr=self.loss_se[shown], **(style | kwargs))
-        ax.set_yticks(places, [self.names[i] for i in shown], fontsize="small")
+        ax.set_yticks(places, [literal(self.names[i]) for i in shown], fontsize="small")
         ax.axvline(self.reference, color="black", linestyle="--", label="doing nothing")
         if self.chosen is not None and self.chosen in shown:
             place = places[shown == self.chosen]
@@ -153,7 +153,7 @@ class AlphaPathDisplay:
             rows = np.flatnonzero([own == name for own in self.names])
             rows = rows[np.argsort(self.alpha[rows], kind="stable")]
             style = {"marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)], "capsize": 2}
-            style |= {"color": CATEGORIES[i % len(CATEGORIES)], "label": name or "mean ± standard error"}
+            style |= {"color": CATEGORIES[i % len(CATEGORIES)], "label": literal(name) or "mean ± standard error"}
             lines.append(ax.errorbar(self.alpha[rows], self.loss[rows], yerr=self.loss_se[rows], **(style | kwargs)))
         if self.chosen is not None:
             self._ring(ax, self.alpha[[self.chosen]], self.loss[[self.chosen]], f"chosen: {self.alpha[self.chosen]:g}")
@@ -179,13 +179,14 @@ def _of_candidates(clf: Any) -> dict[str, Any]:
         "loss": np.array([line["loss"] for line in history]),
         "loss_se": np.array([line["gain_se"] for line in history]),
         "alpha": np.array([line["alpha"] for line in history]),
-        "names": [_candidate_name(line) for line in history],
+        "names": [candidate_name(line) for line in history],
         "chosen": int(np.argmax(weights)),
         "reference": float(history[0]["loss"] + history[0]["gain"]),
     }
 
 
-def _candidate_name(line: dict[str, Any]) -> str:
+def candidate_name(line: dict[str, Any]) -> str:
+    """What a line of `history_` tried, in a few words."""
     signal, strategy = (v if isinstance(v, str) else getattr(v, "__name__", "callable") for v in _what(line))
     if line["n_iter"] == 0:
         return "validation rows only" if strategy == "drop" else "doing nothing" if signal == "none" else signal

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skrdia.plotting._fitted import find
-from skrdia.plotting._style import BEFORE_AFTER, CATEGORIES, LINES, MARKERS, one_axes
+from skrdia.plotting._style import BEFORE_AFTER, CATEGORIES, LINES, MARKERS, literal, one_axes
 from skrdia.views._base import Array
 
 __all__ = ["LossCurvesDisplay", "NoiseCurvesDisplay"]
@@ -117,8 +117,8 @@ class NoiseCurvesDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_, self.bands_ = [], []
         for i, (method, mean, deviation) in enumerate(zip(self.methods, self.mean, self.deviation, strict=True)):
-            style = {"color": CATEGORIES[i % len(CATEGORIES)], "marker": MARKERS[i % len(MARKERS)], "label": method}
-            style |= {"linestyle": LINES[i % len(LINES)]}
+            style = {"color": CATEGORIES[i % len(CATEGORIES)], "marker": MARKERS[i % len(MARKERS)]}
+            style |= {"label": literal(method), "linestyle": LINES[i % len(LINES)]}
             self.lines_ += ax.plot(self.noise, mean, **(style | kwargs))
             band = ax.fill_between(self.noise, mean - deviation, mean + deviation, color=style["color"], alpha=0.18)
             band.set_linewidth(0.0)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from skrdia._rows import as_indexable, take
 from skrdia._validation import check_labels
 from skrdia.plotting._fitted import dense
-from skrdia.plotting._style import SIGNED, one_axes, panels
+from skrdia.plotting._style import SIGNED, literal, one_axes, panels
 from skrdia.views._base import Array
 
 __all__ = ["HarmfulRowsDisplay"]
@@ -201,12 +201,12 @@ class HarmfulRowsDisplay:
 
     def _titles(self, join: str) -> list[str]:
         titles = [
-            join.join([f"row {row}", f"label {label}", f"{influence:+.3g} nats"])
+            join.join([f"row {row}", f"label {literal(label)}", f"{influence:+.3g} nats"])
             for row, label, influence in zip(self.rows, self.labels, self.influences, strict=True)
         ]
         if self.judged is None:
             return titles
-        label = "" if self.judged_label is None else f"{join}label {self.judged_label}"
+        label = "" if self.judged_label is None else f"{join}label {literal(self.judged_label)}"
         return [f"validation row{label}", *titles]
 
     def _draw_images(self, ax: Any, shown: NDArray[Any], kwargs: dict[str, Any]) -> None:
@@ -236,7 +236,9 @@ class HarmfulRowsDisplay:
             colour = "white" if abs(deviation) > 0.6 * _FAR else "black"
             text = _text(shown[i, columns[j]])
             axis.text(j, i, text, ha="center", va="center", color=colour, fontsize="small")
-        axis.set_xticks(range(len(columns)), [names[i] for i in columns], rotation=30, ha="right", fontsize="small")
+        axis.set_xticks(
+            range(len(columns)), [literal(names[i]) for i in columns], rotation=30, ha="right", fontsize="small"
+        )
         axis.set_yticks(range(len(shown)), self._titles(", "), fontsize="small")
         if self.judged is not None:
             axis.axhline(0.5, color="black", linewidth=2.0)
@@ -276,4 +278,4 @@ def _deviations(X: Any, shown: NDArray[Any]) -> Array:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
+    return f"{value:.3g}" if isinstance(value, (int, float, np.number)) else literal(value)

@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrdia._validation import check_labels, encode
 from skrdia.plotting._fitted import check_mask, check_n_rows, find
-from skrdia.plotting._style import POSITIVE, panels
+from skrdia.plotting._style import POSITIVE, literal, panels
 
 __all__ = ["LabelTransitionDisplay"]
 
 _DROPPED = "dropped"
+_LONGEST = 24
+"""Characters of a label that are shown."""
+
 _MAX_SHARES = 6
 """Classes up to which a cell has room for its share beside its count; the colour shows it in any case."""
 
@@ -178,9 +181,10 @@ class LabelTransitionDisplay:
         for (i, j), share in np.ndenumerate(shares):
             text = f"{counts[i, j]}\n{share:.0%}" if len(self.labels) <= _MAX_SHARES else str(counts[i, j])
             ax.text(j, i, text, ha="center", va="center", color="black" if share > 0.6 else "white", fontsize="small")
-        columns = [*map(str, self.labels), *([_DROPPED] if counts.shape[1] > len(self.labels) else [])]
+        names = [literal(label, _LONGEST) for label in self.labels]
+        columns = [*names, *([_DROPPED] if counts.shape[1] > len(self.labels) else [])]
         ax.set_xticks(range(len(columns)), columns, rotation=45 if max(map(len, columns)) > 5 else 0)
-        ax.set_yticks(range(len(self.labels)), list(map(str, self.labels)))
+        ax.set_yticks(range(len(names)), names)
         kept = np.trace(counts[:, : len(self.labels)]) / max(counts.sum(), 1)
         what = "kept as given" if self.before is None else "right"
         ax.set_title(f"{kept:.0%} of {counts.sum()} labels {what}", fontsize="medium")

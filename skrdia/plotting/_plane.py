@@ -23,7 +23,7 @@ from sklearn.utils import check_array
 from skrdia._rows import as_indexable
 from skrdia._validation import check_labels, one_hot
 from skrdia.plotting._fitted import INFLUENCE, check_n_rows, dense, find, shown_by
-from skrdia.plotting._style import GREY, MARKERS, POSITIVE, SIGNED, one_axes
+from skrdia.plotting._style import GREY, MARKERS, POSITIVE, SIGNED, literal, one_axes
 from skrdia.views._base import Array
 
 __all__ = ["InfluencePlaneDisplay"]
@@ -216,16 +216,16 @@ class InfluencePlaneDisplay:
             self.points_.append(
                 ax.scatter(*self.points[rows].T, **({"c": self.values[rows], "marker": marker} | style))
             )
-            ax.scatter([], [], facecolors="white", edgecolors="black", marker=marker, label=f"label {label}")
+            ax.scatter([], [], facecolors="white", edgecolors="black", marker=marker, label=f"label {literal(label)}")
         self.rings_ = None
         if self.harmful is not None:
             ring = {"s": 70, "facecolors": "none", "edgecolors": "black", "linewidths": 0.9, "zorder": 3}
             name = f"harmful ({self.harmful.sum()})"
             self.rings_ = ax.scatter(*self.points[self.harmful].T, **ring, label=name)
         self.colorbar_ = ax.figure.colorbar(
-            self.points_[0], ax=ax, label=self.name, extend=extend, location="bottom", aspect=40
+            self.points_[0], ax=ax, label=literal(self.name), extend=extend, location="bottom", aspect=40
         )
-        ax.set(xlabel=self.xlabel or "", ylabel=self.ylabel or "", title=self.title or "")
+        ax.set(xlabel=literal(self.xlabel or ""), ylabel=literal(self.ylabel or ""), title=literal(self.title or ""))
         ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         return self
 

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BEFORE_AFTER", "CATEGORIES", "GREY", "LINES", "MARKERS", "POSITIVE", "SIGNED", "one_axes", "panels"]
+__all__ = [
+    "BEFORE_AFTER",
+    "CATEGORIES",
+    "GREY",
+    "LINES",
+    "MARKERS",
+    "POSITIVE",
+    "SIGNED",
+    "literal",
+    "one_axes",
+    "panels",
+]
 
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of Okabe and Ito, without the yellow, which a white page swallows."""
@@ -18,6 +29,12 @@ MARKERS = "os^Dv<>P"
 LINES = ("-", "--", ":", "-.")
 BEFORE_AFTER = (CATEGORIES[1], CATEGORIES[0])
 SIGNED, POSITIVE, GREY = "PuOr_r", "viridis", "0.45"
+
+
+def literal(value: Any, longest: int = 60) -> str:
+    """A text of the user's, such as a label, cut to leave room for the drawing; dollar signs begin no formula."""
+    text = str(value)
+    return (text if len(text) <= longest else f"{text[: longest - 1]}…").replace("$", r"\$")
 
 
 def one_axes(ax: Any, width: float = 6.4, height: float = 4.8) -> Any:
