@@ -8,14 +8,14 @@ import numpy as np
 
 __all__ = ["as_text", "count", "decimals", "percent"]
 
-_DECIMALS = (2, 5)
+_DECIMALS, _NO_ERROR = (2, 5), 1e-6
 
 
 def decimals(error: float | None) -> int:
-    """Decimals that show two digits of a standard error; three where it is unknown."""
-    if error is None or not np.isfinite(error):
+    """Decimals that show two digits of a standard error; three where it is unknown or nothing."""
+    if error is None or not error > _NO_ERROR:
         return 3
-    return int(np.clip(1 - np.floor(np.log10(max(error, 1e-9))), *_DECIMALS))
+    return int(np.clip(1 - np.floor(np.log10(error)), *_DECIMALS))
 
 
 def count(n: int, singular: str, plural: str | None = None) -> str:
