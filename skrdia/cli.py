@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ try:
 except ImportError as error:
     raise SystemExit(f"The skrdia command needs {error.name}: pip install 'skrdia[cli]'") from error
 
+from skrdia.audit._command import audit, completion
 from skrdia.reproduce._commands import reproduce
 
 __all__ = ["main"]
@@ -32,11 +34,14 @@ def main() -> None:
 @main.command()
 @click.option("--noise", default=0.3, show_default=True, type=click.FloatRange(0, 1), help="Share of labels to flip.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the flips.")
-def demo(noise: float, seed: int) -> None:
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write the report of the line auto."
+)
+def demo(noise: float, seed: int, report: Path | None) -> None:
     """Flip training labels of a real table, repair them, and compare."""
     console = Console()
     with console.status("Training ..."):
-        table, clf = _demo_table(noise, seed)
+        table, clf, X = _demo_table(noise, seed)
     console.print(table)
     rows = np.flatnonzero(clf.harmful_mask_)
     console.print(
@@ -46,9 +51,12 @@ def demo(noise: float, seed: int) -> None:
         "  clf.influences_    how much each row hurts (positive) or helps (negative)",
         highlight=False,
     )
+    if report is not None:
+        clf.report(report, X, title="skrdia demo: breast cancer")
+        console.print(f"\nThe report: {report}", highlight=False, soft_wrap=True)
 
 
-def _demo_table(noise: float, seed: int) -> tuple[Any, RDIAClassifier]:
+def _demo_table(noise: float, seed: int) -> tuple[Any, RDIAClassifier, Any]:
     X, y = load_breast_cancer_scale(return_X_y=True)
     train, val, test = np.split(np.arange(len(y)), [350, 500])  # the paper's split
     noisy_y, flipped = flip_labels(y[train], noise, random_state=seed)
@@ -82,7 +90,8 @@ def _demo_table(noise: float, seed: int) -> tuple[Any, RDIAClassifier]:
     add_repaired("RDIA, up to ten rounds", alpha=0.7, max_iter=10)
     clf = add_repaired("auto")
     add("perfect labels", LogisticRegression().fit(X[rows], y[rows]), flipped.sum(), flipped.sum(), flipped.sum())
-    return table, clf
+    return table, clf, X[train]
 
 
-main.add_command(reproduce)
+for command in (audit, completion, reproduce):
+    main.add_command(command)

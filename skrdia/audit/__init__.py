@@ -1,0 +1,1 @@
+"""`skrdia audit`: a table in a file, its labels repaired, with a report, a ledger and a model."""

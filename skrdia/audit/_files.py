@@ -1,0 +1,84 @@
+"""The files of an audit, written beside their place and moved there when all are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from skrdia.audit._errors import AuditError
+
+__all__ = ["all_or_nothing", "check_folder", "interruptible"]
+
+
+def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
+    """Raise unless these files can be written to the folder without touching an input."""
+    if out.exists() and not out.is_dir():
+        raise AuditError(f"--out: {out} is a file; name a folder.")
+    if not out.exists() and not out.parent.is_dir():
+        raise AuditError(f"--out: the folder {out.parent} does not exist. Make it first.")
+    for name in names:
+        place = out / name
+        for read in inputs:
+            if place.exists() and read.exists() and place.samefile(read):
+                raise AuditError(
+                    f"--out: {place} is an input of this audit, and would be replaced. Name another folder."
+                )
+        if place.is_dir():
+            raise AuditError(f"--out: {place} is a folder, where a file is to be written. Name another folder.")
+    try:
+        os.rmdir(mkdtemp(prefix=".audit-", dir=out if out.exists() else out.parent))
+    except OSError as error:
+        raise AuditError(f"--out: {out} cannot be written: {error.strerror}. Name another folder.") from error
+
+
+@contextmanager
+def all_or_nothing(out: Path) -> Iterator[Path]:
+    """A folder to write to; its files replace those of `out` when all of them have been written."""
+    part = Path(mkdtemp(prefix=".audit-", dir=out if out.exists() else out.parent))
+    try:
+        try:
+            yield part
+            if out.exists():
+                for file in part.iterdir():
+                    os.replace(file, out / file.name)
+            else:
+                part.chmod(0o777 & ~_umask())
+                os.replace(part, out)
+        except OSError as error:
+            raise AuditError(
+                f"--out: {out} cannot be written: {error.strerror or error}. Nothing was changed; free some space, or "
+                "name another folder."
+            ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A request to end, as by `kill`, ends the command like Ctrl-C, so that it cleans up."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before: Callable[..., Any] | int | None = None
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
