@@ -34,7 +34,8 @@ def figures(facts: Facts) -> list[Figure]:
         size = 1.8 + 0.4 * max(6, len(clf.classes_))
         drawn.append(Figure(_draw(lambda ax: _transitions(facts, ax), size + 1.0, size), _TRANSITIONS))
     if np.isfinite(shown_by(clf).values).any():
-        drawn.append(Figure(_draw(lambda ax: InfluenceDistributionDisplay.from_estimator(clf, ax=ax)), _DISTRIBUTION))
+        image = _draw(lambda ax: InfluenceDistributionDisplay.from_estimator(clf, ax=ax), 7.5)
+        drawn.append(Figure(image, _DISTRIBUTION))
     if clf.history_ and "gain_se" in clf.history_[0]:
         height = 1.2 + 0.26 * min(16, len(clf.history_))
         drawn.append(Figure(_draw(lambda ax: AlphaPathDisplay.from_estimator(clf, ax=ax), 7.5, height), _CANDIDATES))

@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["as_text", "count", "decimals", "percent"]
 
-_DECIMALS, _NO_ERROR = (2, 5), 1e-6
+_DECIMALS, _NO_ERROR, _LONG = (2, 5), 1e-6, 1e12
 
 
 def decimals(error: float | None) -> int:
@@ -35,6 +35,6 @@ def percent(share: float) -> str:
 def as_text(value: Any, longest: int = 80) -> str:
     """A cell of the user's table, short enough to be read."""
     if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
+        return str(int(value)) if abs(value) < _LONG and float(value).is_integer() else f"{value:.4g}"
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
