@@ -35,6 +35,7 @@ def percent(share: float) -> str:
 def as_text(value: Any, longest: int = 80) -> str:
     """A cell of the user's table, short enough to be read."""
     if isinstance(value, float | np.floating):
-        return str(int(value)) if abs(value) < _LONG and float(value).is_integer() else f"{value:.4g}"
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < _LONG else f"{number:.4g}"
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
