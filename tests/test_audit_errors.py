@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -252,13 +251,12 @@ def test_files_may_not_grow(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path, number):
-    write(tmp_path)
+    write(tmp_path, **{name: column * 50 for name, column in columns()[0].items()})
     before = listing(tmp_path)
     ran = start(tmp_path)
     for line in ran.stderr:  # the columns are printed before the fit
         if line.startswith("colour"):
             break
-    time.sleep(0.3)
     ran.send_signal(number)
     stdout, stderr = ran.communicate(timeout=60)
     assert ran.returncode == 130
