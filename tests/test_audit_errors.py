@@ -1,5 +1,6 @@
 """Bad input of the command audit: one line on stderr, an exit code, no traceback, and nothing half-written."""
 
+import contextlib
 import errno
 import gzip
 import os
@@ -287,3 +288,19 @@ def test_out_of_memory_says_what_to_do(tmp_path, monkeypatch):
     result = audit(write(tmp_path), *NAMES, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: not enough memory. Leave columns out by --ignore")
+
+
+def test_an_interrupt_that_c_code_drops_is_not_lost(tmp_path, monkeypatch):
+    """As when it comes while a library is loaded: Python then only prints that an exception was ignored."""
+    real = _command.fit
+
+    def interrupted(prepared, report):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return real(prepared, report)
+
+    monkeypatch.setattr(_command, "fit", interrupted)
+    result = audit(write(tmp_path), *NAMES, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "Error: interrupted; nothing was written."
+    assert sorted(os.listdir(tmp_path)) == ["t.csv"]

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class OneLine(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interruptible():
+            with interruptible() as check:
+                ctx.obj = check
                 return super().invoke(ctx)
         except AuditError as error:
             message, code = str(error), 1
@@ -100,7 +101,8 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @click.option("--jobs", type=int, help="Folds in parallel; -1 for all processors.")
 @click.option("--fail-above", type=click.FloatRange(0, 1), help="Exit with 3 if a larger share of labels looks wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
-def audit(**given: Any) -> None:
+@click.pass_obj
+def audit(check: Callable[[], None], **given: Any) -> None:
     """Find and repair wrong labels of a table in a file.
 
     TABLE is CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson, .json) or Parquet (.parquet); files of text may be
@@ -133,7 +135,7 @@ def audit(**given: Any) -> None:
             forced[name] = kind
     options = Options(**given, forced=forced)
     errors = Console(stderr=True, highlight=False, markup=False)
-    with _progress(errors) as report:
+    with _progress(errors, check) as report:
         report("reading")
         prepared = prepare(options)
         suffix = prepared.table.suffix
@@ -145,6 +147,7 @@ def audit(**given: Any) -> None:
         report("writing")
         with all_or_nothing(out) as part:
             _write(done, [part / name for name in names])
+            check()
     for note in [*prepared.notes, *_warning_of_formulas(prepared), *done.notes]:
         errors.print(f"note: {note}", soft_wrap=True)
     share = done.share_wrong
@@ -160,13 +163,16 @@ def audit(**given: Any) -> None:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str], object]]:
-    """Show the latest line while at work; on a terminal only."""
-    if not console.is_terminal:
-        yield str
-        return
-    with console.status("starting") as status:
-        yield lambda line: status.update(f"{line} ...")
+def _progress(console: Console, check: Callable[[], None]) -> Iterator[Callable[[str], None]]:
+    """Show the latest line while at work, on a terminal only; and call the check whenever there is one."""
+    with console.status("starting") if console.is_terminal else nullcontext() as status:
+
+        def report(line: str) -> None:
+            check()
+            if status is not None:
+                status.update(f"{line} ...")
+
+        yield report
 
 
 def _print_columns(console: Console, prepared: Prepared) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,19 +67,26 @@ def _umask() -> int:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """A request to end, as by `kill`, ends the command like Ctrl-C, so that it cleans up."""
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Have Ctrl-C and `kill` end the command by KeyboardInterrupt, so that it cleans up.
 
-    def stop(*_: Any) -> None:
+    Yields a function that raises it again after a signal: Python drops an exception that is raised while C calls back,
+    such as from the loader of libraries.
+    """
+    caught: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        caught.append(number)
         raise KeyboardInterrupt
 
-    before: Callable[..., Any] | int | None = None
+    def check() -> None:
+        if caught:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if is_main}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
+        yield check
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
