@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from skrdia._outcome import Outcome
 from skrdia._rows import Rows
-from skrdia._train import predict_targets, safe_log
+from skrdia._train import predict_targets
+from skrdia._tuning import cross_entropy
 from skrdia.views._base import Array
 
 __all__ = ["held_out"]
@@ -44,7 +45,6 @@ def _losses(clf: Any, rows: Rows, outcome: Outcome, n_val: int) -> tuple[Array, 
     def losses(estimator: Any) -> Array:
         if not hasattr(estimator, "predict_proba") or fold.targets_val is None:
             return unknown
-        said = safe_log(predict_targets(estimator, fold.X_val, rows.classes))
-        return -(said * (fold.targets_val > 0.0)).sum(axis=1)
+        return cross_entropy(predict_targets(estimator, fold.X_val, rows.classes), fold.targets_val)
 
     return losses(clf.base_estimator_), losses(clf.estimator_) if clf.refit_on == "train" else unknown

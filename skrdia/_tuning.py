@@ -48,6 +48,7 @@ __all__ = [
     "Problem",
     "candidates",
     "choose",
+    "cross_entropy",
     "detectors_to_try",
     "mean_and_error",
     "propose_all",
@@ -311,7 +312,7 @@ def choose(
     names = [c for c in results[0][0] if all(c in proposals for proposals, _ in results)]
     losses = np.empty((len(names), len(fold)))
     for i, (_, judged) in enumerate(results):
-        losses[:, fold == i] = [_loss(judged[c], problem.targets_val[fold == i]) for c in names]
+        losses[:, fold == i] = [cross_entropy(judged[c], problem.targets_val[fold == i]) for c in names]
     counts = _counts(problem.targets_val.sum(axis=1))
     weights = _weights(losses, counts)
     changed = [np.mean([(p[c] != p[NOTHING]).any(axis=1).mean() for p, _ in results]) for c in names]
@@ -324,7 +325,7 @@ def choose(
             delayed(_judge)(task, labels, rows) for task, labels, rows in zip(tasks, mixed, held_out, strict=True)
         )
     ):
-        average[fold == i] = _loss(proba, problem.targets_val[fold == i])
+        average[fold == i] = cross_entropy(proba, problem.targets_val[fold == i])
     best = (losses @ counts).argmin()
     if (average - losses[best]) @ counts > _MIN_GAIN:
         weights, average = np.eye(len(names))[best], losses[best]
@@ -368,7 +369,7 @@ def _train_and_ask(problem: Problem, labels: Array, X_test: Any, start: Any) -> 
     return predict_targets(fitted, X_test, problem.classes), fitted
 
 
-def _loss(proba: Array, targets: Array) -> Array:
+def cross_entropy(proba: Array, targets: Array) -> Array:
     """Cross-entropy of every row, (n,); rows of zero weight count as zero."""
     return -(safe_log(proba) * (targets > 0.0)).sum(axis=1)
 

@@ -221,6 +221,16 @@ def test_first_rows_have_their_features(table, make):
         assert len(shown) + line["more"] == table.X.shape[1]
 
 
+def test_stored_zeros_are_neither_shown_nor_removed(table):
+    X = sparse.csr_array(table.X)
+    X.data[::2] = 0.0
+    clf = RDIAClassifier(LogisticRegression(), alpha=0.3).fit(X, table.y, **table.val)
+    n_stored = X.nnz
+    lines = summarise(clf, X, n_rows=len(table.y))["first_rows"]
+    assert all(value != "0" for line in lines for _, value in line["features"])
+    assert X.nnz == n_stored
+
+
 def test_rows_have_the_callers_names(auto):
     table, clf = auto
     key = [f"patient {i}" for i in range(len(table.y))]

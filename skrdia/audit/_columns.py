@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -117,41 +117,40 @@ def guess(table: Any, names: Sequence[str], forced: dict[str, str]) -> list[Colu
 def _guess_one(table: Any, name: str, forced: str | None) -> Column:
     cells = table.column(name)
     present = [cell for cell in cells if not is_missing(cell)]
-    n_missing, distinct = len(cells) - len(present), set(map(as_texts, present))
-    told = (name, n_missing, len(distinct))
+    distinct = set(map(as_texts, present))
+
+    def told(kind: str, note: str = "") -> Column:
+        return Column(name, kind, len(cells) - len(present), len(distinct), note)
+
     if forced == "numeric":
         _numbers(table, name, cells)
-        return _column(*told, "number")
+        return told("number")
     if forced is not None:
-        return _column(*told, forced)
+        return told(forced)
     if len(distinct) <= 1:
-        return _column(*told, "constant", "left out: the same everywhere")
-    numeric = _all(present, lambda cell: as_number(cell, table.decimal_comma))
-    if numeric and not any(isinstance(cell, str) and _LEADING_ZERO.match(cell.strip()) for cell in present):
-        values = _numbers(table, name, cells)
-        if n_missing == 0 and len(values) > 2 and np.all(np.diff(values) == 1.0):
-            return _column(*told, "identifier", "left out: it counts the rows")
-        return _column(*told, "number")
-    if _all(present, as_days):
-        return _column(*told, "date")
+        return told("constant", "left out: the same everywhere")
+    values = _parsed(present, lambda cell: as_number(cell, table.decimal_comma))
+    if values is not None and not any(isinstance(c, str) and _LEADING_ZERO.match(c.strip()) for c in present):
+        if np.isinf(values).any():
+            _numbers(table, name, cells)  # tells the row
+        if len(cells) == len(present) > 2 and np.all(np.diff(values) == 1.0):
+            return told("identifier", "left out: it counts the rows")
+        return told("number")
+    if _parsed(present, as_days) is not None:
+        return told("date")
     if len(distinct) == len(present) > _FEW:
-        return _column(*told, "identifier", f"left out: no two are the same; --text {name} uses its words")
+        return told("identifier", f"left out: no two are the same; --text {name} uses its words")
     if len(distinct) <= min(_MANY, max(_FEW, _SHARE * len(cells))):
-        return _column(*told, "category")
-    return _column(*told, "text", f"left out: --text {name} uses its words")
+        return told("category")
+    return told("text", f"left out: --text {name} uses its words")
 
 
-def _column(name: str, n_missing: int, n_distinct: int, kind: str, note: str = "") -> Column:
-    return Column(name, kind, n_missing, n_distinct, note)
-
-
-def _all(cells: Iterable[Any], parse: Any) -> bool:
+def _parsed(cells: Iterable[Any], parse: Callable[[Any], float]) -> NDArray[np.float64] | None:
+    """The cells as numbers, None unless all are."""
     try:
-        for cell in cells:
-            parse(cell)
+        return np.array([parse(cell) for cell in cells])
     except (ValueError, TypeError, OverflowError):
-        return False
-    return True
+        return None
 
 
 def _numbers(table: Any, name: str, cells: Sequence[Any]) -> NDArray[np.float64]:

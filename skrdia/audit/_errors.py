@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from difflib import get_close_matches
+from typing import Any
 
-__all__ = ["AuditError", "listed", "unknown_column"]
+__all__ = ["AuditError", "listed", "repeated", "unknown_column"]
 
 
 class AuditError(Exception):
@@ -16,6 +18,11 @@ def listed(values: Iterable[object], longest: int = 8) -> str:
     """Some values, quoted, and that there are more."""
     shown = [repr(str(value)[:60]) for value in values]
     return ", ".join(shown[:longest]) + (f" and {len(shown) - longest} more" if len(shown) > longest else "")
+
+
+def repeated(values: Iterable[Hashable]) -> list[Any]:
+    """The values that occur more than once."""
+    return [value for value, n in Counter(values).items() if n > 1]
 
 
 def unknown_column(option: str, name: str, names: Iterable[str], path: object) -> AuditError:

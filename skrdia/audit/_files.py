@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
+from uuid import uuid4
 
 from skrdia.audit._errors import AuditError
 
@@ -32,8 +32,10 @@ def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path]) -> Non
                 )
         if place.is_dir():
             raise AuditError(f"--out: {place} is a folder, where a file is to be written. Name another folder.")
+    part = _beside(out)
     try:
-        os.rmdir(mkdtemp(prefix=".audit-", dir=out if out.exists() else out.parent))
+        part.mkdir()
+        part.rmdir()
     except OSError as error:
         raise AuditError(f"--out: {out} cannot be written: {error.strerror}. Name another folder.") from error
 
@@ -41,29 +43,27 @@ def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path]) -> Non
 @contextmanager
 def all_or_nothing(out: Path) -> Iterator[Path]:
     """A folder to write to; its files replace those of `out` when all of them have been written."""
-    part = Path(mkdtemp(prefix=".audit-", dir=out if out.exists() else out.parent))
+    part = _beside(out)
     try:
-        try:
-            yield part
-            if out.exists():
-                for file in part.iterdir():
-                    os.replace(file, out / file.name)
-            else:
-                part.chmod(0o777 & ~_umask())
-                os.replace(part, out)
-        except OSError as error:
-            raise AuditError(
-                f"--out: {out} cannot be written: {error.strerror or error}. Nothing was changed; free some space, or "
-                "name another folder."
-            ) from error
+        part.mkdir()
+        yield part
+        if out.exists():
+            for file in part.iterdir():
+                os.replace(file, out / file.name)
+        else:
+            os.replace(part, out)
+    except OSError as error:
+        raise AuditError(
+            f"--out: {out} cannot be written: {error.strerror or error}. Nothing was changed; free some space, or name "
+            "another folder."
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(out: Path) -> Path:
+    """A new name on the same disk, in the folder itself where it exists."""
+    return (out if out.exists() else out.parent) / f".audit-{uuid4().hex}"
 
 
 @contextmanager

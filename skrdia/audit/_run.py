@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from skrdia import RDIAClassifier
 from skrdia.audit._columns import Column, as_texts, encoder, guess, is_missing, to_frame
-from skrdia.audit._errors import AuditError, listed, unknown_column
+from skrdia.audit._errors import AuditError, listed, repeated, unknown_column
 from skrdia.audit._models import MODELS
 from skrdia.audit._tables import ADDED, Table, read_table
 
@@ -132,7 +132,7 @@ def _check_options(options: Options, table: Table) -> None:
         if name is not None and name not in table.names:
             raise unknown_column(option, name, table.names, table.path)
     roles = [name for option, name in named.items() if name is not None and option != "--group"]
-    twice = [name for name, n in Counter([*roles, *options.forced]).items() if n > 1]
+    twice = repeated([*roles, *options.forced])
     if options.group == options.label:
         twice.append(options.label)
     if twice:
@@ -195,8 +195,7 @@ def _keys(options: Options, table: Table, rows: NDArray[np.intp]) -> list[Any]:
         keys: list[Any] = (rows + 1).tolist()
         return keys
     keys = [cell if isinstance(cell, int | float) else str(cell) for cell in table.column(options.key)]
-    twice = [key for key, n in Counter(keys).items() if n > 1]
-    if twice:
+    if twice := repeated(keys):
         raise AuditError(f"--key: column {options.key!r} has {listed(twice)} more than once; keys tell rows apart.")
     return [keys[i] for i in rows]
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from skrdia.audit._errors import AuditError, listed
+from skrdia.audit._errors import AuditError, listed, repeated
 
 __all__ = ["ADDED", "Table", "read_table"]
 
@@ -116,18 +116,13 @@ class _Csv(Table):
         self._rows, self._form = rows, form
         self.decimal_comma = form["delimiter"] == ";"
 
-    @property
-    def delimiter(self) -> str:
-        """Between two cells."""
-        return str(self._form["delimiter"])
-
     def column(self, name: str) -> list[Any]:
         j = self.names.index(name)
         return [row[j] for row in self._rows]
 
     def write(self, path: Path, label: str, labels: list[Any], added: dict[str, list[Any]]) -> None:
         j, out = self.names.index(label), io.StringIO()
-        writer = csv.writer(out, delimiter=self.delimiter, lineterminator=self._form["newline"])
+        writer = csv.writer(out, delimiter=self._form["delimiter"], lineterminator=self._form["newline"])
         writer.writerow([*self.names, *added])
         more = zip(*added.values(), strict=True)
         for row, cell, extra in zip(self._rows, labels, more, strict=True):
@@ -148,8 +143,7 @@ def _read_csv(path: Path, suffix: str, text: str, encoding: str) -> Table:
     try:
         names = next(reader)
         width = len(names)
-        for row in reader:
-            rows.append(row)
+        rows.extend(reader)
     except csv.Error as error:
         raise AuditError(f"{path}, line {reader.line_num}: {error}. Look for a quote that is not closed.") from error
     while rows and not rows[-1]:
@@ -168,8 +162,7 @@ def _read_csv(path: Path, suffix: str, text: str, encoding: str) -> Table:
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
+    if twice := repeated(names):
         raise AuditError(f"{path} has more than one column {listed(twice)}. Give each column a name of its own.")
     if any(not name.strip() for name in names):
         at = [name.strip() for name in names].index("") + 1

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrdia.views._base import Array
 
-__all__ = ["INFLUENCE", "Found", "Shown", "check_mask", "check_n_rows", "dense", "find", "shown_by"]
+__all__ = ["INFLUENCE", "Found", "Shown", "check_mask", "check_n_rows", "dense", "find", "name_of", "shown_by"]
 
 INFLUENCE = "influence (nats)"
 
@@ -64,8 +64,13 @@ def shown_by(clf: Any) -> Shown:
     return Shown(clf.scores_, "score (high: suspicious)", None)
 
 
+def name_of(value: Any) -> str:
+    """What a signal or strategy is called, which may be a function."""
+    return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+
+
 def _name(signal: Any) -> str:
-    name = signal if isinstance(signal, str) else getattr(signal, "__name__", type(signal).__name__)
+    name = name_of(signal)
     return INFLUENCE if name == "influence" else f"signal: {name}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skrdia._ledger_files import ACTIONS
 from skrdia._tuning import mean_and_error
 
 __all__ = ["Facts", "Loss"]
@@ -58,6 +59,12 @@ class Facts:
         mask = np.zeros(len(self.trained), dtype=bool)
         mask[self.clf.ledger_["row"][self.clf.ledger_["action"] == "drop"]] = True
         return mask
+
+    @cached_property
+    def actions(self) -> dict[str, int]:
+        """Rows of the ledger by what was done to them."""
+        done = self.clf.ledger_["action"]
+        return {name: int((done == name).sum()) for name in ACTIONS}
 
     @property
     def wrong(self) -> NDArray[np.bool_]:

@@ -11,9 +11,9 @@ __all__ = ["as_text", "count", "decimals", "percent"]
 _DECIMALS, _NO_ERROR, _LONG = (2, 5), 1e-6, 1e12
 
 
-def decimals(error: float | None) -> int:
+def decimals(error: float) -> int:
     """Decimals that show two digits of a standard error; three where it is unknown or nothing."""
-    if error is None or not error > _NO_ERROR:
+    if not error > _NO_ERROR:
         return 3
     return int(np.clip(1 - np.floor(np.log10(error)), *_DECIMALS))
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skrdia._ledger_files import ACTIONS, as_column
-from skrdia.plotting._fitted import find
+from skrdia._ledger_files import as_column
+from skrdia.plotting._fitted import find, name_of
 from skrdia.report._facts import Facts
 from skrdia.report._numbers import as_text, count
 from skrdia.report._tables import effects, first_rows, history
@@ -84,7 +84,6 @@ def summarise(
         raise ValueError(f"n_rows={n_rows!r}: expected a positive integer, the number of rows to show.")
     facts = Facts(clf)
     loss = facts.loss()
-    actions = clf.ledger_["action"]
     held_out = clf.held_out_
     return {
         "verdict": verdict(facts),
@@ -93,7 +92,7 @@ def summarise(
         "n_rows": int(facts.trained.sum()),
         "n_wrong": int(facts.wrong.sum()),
         "n_validation": len(held_out["row"]),
-        "actions": {name: int((actions == name).sum()) for name in ACTIONS},
+        "actions": facts.actions,
         "loss_before": _known(loss.before),
         "loss_after": _known(loss.after),
         "loss_error": _known(loss.error),
@@ -127,7 +126,7 @@ def _steps(facts: Facts) -> list[str]:
     """What was done, in order, and why it stopped."""
     clf = facts.clf
     n_val, given = len(clf.held_out_["row"]), int(facts.trained.sum())
-    found_by = _name(clf.signal_)
+    found_by = name_of(clf.signal_)
     steps = [f"Trained {_model(clf.base_estimator_)} on {count(given, 'label')} as given."]
     if clf.cv is not None:
         steps.append(f"Scored every row by models that had not seen it (cv={clf.cv!r}), with the signal {found_by}.")
@@ -140,20 +139,15 @@ def _steps(facts: Facts) -> list[str]:
     else:
         steps.append(
             f"Called the rows harmful whose {found_by} exceeds {clf.alpha_:g}, by {count(n_val, 'validation row')}, in "
-            f"{count(clf.n_iter_, 'round')}; treated them by {_name(clf.strategy_)}."
+            f"{count(clf.n_iter_, 'round')}; treated them by {name_of(clf.strategy_)}."
         )
     steps.append(f"Stopped with: {clf.termination_condition_}.")
-    actions = clf.ledger_["action"]
     words = {"relabel": "given a new label", "drop": "left out", "soften": "given less weight", "flag": "only marked"}
-    done = [f"{n:,} {words[name]}" for name in ACTIONS if (n := int((actions == name).sum()))]
+    done = [f"{n:,} {words[name]}" for name, n in facts.actions.items() if n]
     steps.append(f"Of the rows in question: {', '.join(done)}." if done else "No row was changed.")
     rows = "the repaired rows and the validation rows" if clf.refit_on == "all" else "the repaired rows alone"
     steps.append(f"Trained the final model on {rows}.")
     return steps
-
-
-def _name(value: Any) -> str:
-    return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
 
 
 def _model(estimator: Any) -> str:

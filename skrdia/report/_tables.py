@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skrdia._rows import as_indexable, take
 from skrdia.plotting._choices import candidate_name
+from skrdia.plotting._fitted import check_n_rows
 from skrdia.report._facts import Facts
 from skrdia.report._numbers import as_text
 
@@ -41,33 +43,30 @@ _COLUMNS = ("row", "label", "new_label", "action", "confidence", "influence", "s
 def _features(clf: Any, X: Any, rows: NDArray[np.intp]) -> list[list[tuple[str, str]]]:
     """Name and value of the columns, for each of the rows; of a sparse matrix, of its non-zeros."""
     X = as_indexable(X)
-    if X.shape[0] != len(clf.relabeled_y_):
-        raise ValueError(
-            f"X has {X.shape[0]} rows, but the estimator was fitted on {len(clf.relabeled_y_)}; pass the rows given to "
-            "fit, in the same order."
-        )
-    if hasattr(X, "columns"):
-        names = [str(name) for name in X.columns]
-    elif X.shape[1] == getattr(clf, "n_features_in_", None) and hasattr(clf, "feature_names_in_"):
-        names = [str(name) for name in clf.feature_names_in_]
-    else:
-        names = [f"x{j}" for j in range(X.shape[1])]
+    check_n_rows(X, len(clf.relabeled_y_), "X")
     part = take(X, rows)
-    if hasattr(part, "tocsr"):
-        part = part.tocsr()
-        bounds = [slice(*pair) for pair in pairwise(part.indptr)]
-        return [
-            [(names[j], as_text(v)) for j, v in zip(part.indices[own], part.data[own], strict=True) if v != 0]
-            for own in bounds
-        ]
     if hasattr(part, "columns"):
         import narwhals as nw
 
-        cells: Any = nw.from_native(part).rows()
-    else:
-        cells = np.asarray(part).reshape(len(rows), -1)
-        names = names if cells.shape[1] == len(names) else [f"x{j}" for j in range(cells.shape[1])]
-    return [[(name, as_text(value)) for name, value in zip(names, row, strict=True)] for row in cells]
+        frame: Any = nw.from_native(part)
+        return [_named(frame.columns, row) for row in frame.rows()]
+    if hasattr(part, "tocsr"):
+        part, names = part.tocsr(copy=True), _names(clf, X.shape[1])
+        part.eliminate_zeros()
+        bounds = [slice(*pair) for pair in pairwise(part.indptr)]
+        return [_named([names[j] for j in part.indices[own]], part.data[own]) for own in bounds]
+    cells = np.asarray(part).reshape(len(rows), -1)
+    return [_named(_names(clf, cells.shape[1]), row) for row in cells]
+
+
+def _names(clf: Any, n_columns: int) -> list[str]:
+    """Those that `fit` saw, if it saw as many columns."""
+    known = getattr(clf, "feature_names_in_", ())
+    return list(known) if len(known) == n_columns else [f"x{j}" for j in range(n_columns)]
+
+
+def _named(names: Iterable[Any], cells: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(str(name), as_text(value)) for name, value in zip(names, cells, strict=True)]
 
 
 def effects(facts: Facts, groups: NDArray[Any], of_validation: NDArray[Any]) -> list[Line]:
