@@ -32,6 +32,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrdia.views._base import Array, Layer, Linearization, Options, Softened, View, refuse_parameters
 from skrdia.views._links import Sigmoid, Softmax
+from skrdia.views._products import Products
 
 __all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory"]
 
@@ -46,11 +47,6 @@ def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     return gen_batches(n_rows, max(1, _BLOCK_BYTES // (8 * max(1, n_columns))))
 
 
-def _columns(A: Array) -> Array:
-    """A (m, 1) array as a vector, for which BLAS and scipy.sparse have the faster routine."""
-    return A[:, 0] if A.shape[1] == 1 else A
-
-
 class LogisticLinearization:
     """A logistic model linearised on the rows X, a float array or CSR matrix (n, d); `factor` times its logits."""
 
@@ -59,6 +55,7 @@ class LogisticLinearization:
     ) -> None:
         self._view = view
         self._X: Any = X
+        self._products = Products(X)
         self._factor = factor
         self._is_sparse = sparse.issparse(X)
         if known is None:
@@ -74,11 +71,17 @@ class LogisticLinearization:
         return self._pull(self.logit_cotangent(R))
 
     def hvp(self, w: Array, v: Array) -> Array:
-        return self._pull(w[:, None] * self._view.link.curve(self._mu, self.logit_jvp(v)))
+        full = self._factor * self._view.scatter(v)
+
+        def curve(rows: slice, dz: Array) -> Array:
+            dz += full[-1]
+            return self._factor * w[rows, None] * self._view.link.curve(self._mu[rows], dz)
+
+        return self._gather(*self._products.both(full[:-1], curve))
 
     def hessian_diagonal(self, w: Array) -> Array:
         c = self._factor**2 * w[:, None] * self._mu * (1.0 - self._mu)
-        return self._gather(self._transposed_product(c, power=2), c.sum(axis=0))
+        return self._gather(self._products.backward(c, power=2), c.sum(axis=0))
 
     def hessian(self, w: Array) -> Array:
         places, width = self._places(), self._mu.shape[1]
@@ -232,37 +235,20 @@ class LogisticLinearization:
         """For every logit, the sum of weighted squares (n, K') of each row with a one appended; weights (d + 1, K')."""
         squares = np.empty(self._mu.shape)
         for rows in _row_blocks(*self._X.shape):
-            X = self._X[rows]
-            squared = X.multiply(X).tocsr() if self._is_sparse else X.astype(np.float64) ** 2
+            X = self._X[rows].astype(np.float64)
+            squared = X.multiply(X).tocsr() if self._is_sparse else X**2
             squares[rows] = squared @ weight[:-1]
         return squares + weight[-1]
 
     def _logits(self, full: Array) -> Array:
         """X W + b for the (d + 1, K') array of W above b."""
-        W = _columns(full[:-1])
-        if self._is_sparse or self._X.dtype == np.float64:
-            out = self._X @ W
-        else:  # block by block: a product of mixed precision would make a float64 copy of all of X
-            out = np.concatenate([self._X[rows].astype(np.float64) @ W for rows in _row_blocks(*self._X.shape)])
-        return out.reshape(self._X.shape[0], -1) + full[-1]
+        z = self._products.forward(full[:-1])
+        z += full[-1]
+        return z
 
     def _pull(self, G: Array) -> Array:
         G = G if self._factor == 1.0 else self._factor * G
-        return self._gather(self._transposed_product(G), G.sum(axis=0))
-
-    def _transposed_product(self, G: Array, power: int = 1) -> Array:
-        """(X ** power).T @ G, an array (d, K')."""
-        X, G = self._X, _columns(G)
-        if self._is_sparse:
-            X = X if power == 1 else sparse.csr_array((X.data**power, X.indices, X.indptr), shape=X.shape)
-            product = X.T @ G
-        elif X.dtype == np.float64 and power == 1:
-            product = X.T @ G
-        else:
-            product = np.zeros((X.shape[1], *G.shape[1:]))
-            for rows in _row_blocks(*X.shape):
-                product += (X[rows].astype(np.float64) ** power).T @ G[rows]
-        return product.reshape(X.shape[1], -1)
+        return self._gather(self._products.backward(G), G.sum(axis=0))
 
     def _gather(self, W: Array, b: Array) -> Array:
         return self._view.gather(np.vstack([W, b]))
@@ -342,8 +328,6 @@ class LogisticView:
 
     def linearize(self, X: Any) -> LogisticLinearization:
         X = validate_data(self._estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
-        if hasattr(X, "indptr") and X.dtype != np.float64:
-            X = sparse.csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
         return LogisticLinearization(self, X)
 
 
