@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
+from skrdia.blocks import RowBlocks
 from skrdia.views._base import Array
 
 __all__ = ["Fold", "Rows", "Split", "check_pair", "check_trusted", "hold_out", "split_rows", "stack", "take"]
@@ -113,15 +114,19 @@ def as_indexable(X: Any) -> Any:
 
 
 def take(X: Any, rows: NDArray[Any]) -> Any:
-    """Some rows of an array, sparse matrix or data frame, given as positions or as a mask; X itself when it is all."""
+    """Some rows of an array, sparse matrix, data frame or blocks, by position or mask; X itself when it is all."""
     positions = np.flatnonzero(rows) if rows.dtype == bool else rows
     if np.array_equal(positions, np.arange(X.shape[0])):
         return X
+    if isinstance(X, RowBlocks):
+        return X.take(positions)
     return _safe_indexing(X, positions)
 
 
 def stack(A: Any, B: Any) -> Any:
-    """The rows of A above those of B: arrays, sparse matrices or data frames."""
+    """The rows of A above those of B: arrays, sparse matrices, data frames or blocks."""
+    if isinstance(A, RowBlocks) or isinstance(B, RowBlocks):
+        return A.above(B) if isinstance(A, RowBlocks) else RowBlocks([A]).above(B)
     if sparse.issparse(A) or sparse.issparse(B):
         return sparse.vstack([A, B], format="csr")
     if hasattr(A, "columns") and hasattr(B, "columns"):

@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = ["check_labels", "check_sample_weight", "encode", "one_hot"]
+__all__ = ["check_labels", "check_sample_weight", "encode", "is_sparse", "one_hot"]
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a sparse matrix or array of scipy."""
+    return bool(sparse.issparse(X))
 
 
 def check_labels(y: Any, name: str = "y") -> NDArray[Any]:

@@ -194,7 +194,7 @@ def moved(view, v):
     elif hasattr(other, "layers"):
         other.layers = [(W + dW, b + db) for (W, b), (dW, db) in zip(other.layers, other.split(v), strict=True)]
     else:
-        other._last.full_theta = other._last.scatter(view.theta + v)
+        other._last.model = other._last.model.moved_to(view.theta + v)
     return other
 
 

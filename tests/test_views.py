@@ -107,7 +107,7 @@ def moved(estimator, view, v, t):
     last = other
     while hasattr(last, "steps"):
         last = last.steps[-1][1]
-    final = as_view(last)
+    final = as_view(last).model
     full = final.full_theta + t * final.scatter(v)
     last.coef_, last.intercept_ = full[:-1].T, full[-1]
     return other

@@ -167,6 +167,7 @@ class View(Protocol):
 _VIEWS = {
     "sklearn.linear_model._logistic.LogisticRegression": "skrdia.views._logistic:LogisticRegressionFactory",
     "sklearn.linear_model._logistic.LogisticRegressionCV": "skrdia.views._logistic:LogisticRegressionFactory",
+    "skrdia.linear_model.LogisticRegression": "skrdia.views._logistic:LogisticRegressionFactory",
     "sklearn.linear_model._stochastic_gradient.SGDClassifier": "skrdia.views._logistic:SGDFactory",
     "sklearn.neural_network._multilayer_perceptron.MLPClassifier": "skrdia.views._mlp:MLPFactory",
     "skorch.classifier.NeuralNetClassifier": "skrdia.views._torch:SkorchFactory",
@@ -253,7 +254,7 @@ def _factory(estimator: Any) -> Factory:
         if target is not None:
             module, name = target.split(":")
             return getattr(import_module(module), name)
-    known = ", ".join(path.rpartition(".")[2] for path in _VIEWS)
+    known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in _VIEWS))
     raise TypeError(
         f"base_estimator={estimator!r} is not supported: influence needs a model whose log-probabilities can be "
         f"differentiated. Supported: {known} (SGDClassifier with loss='log_loss'; NeuralNetClassifier of skorch; "

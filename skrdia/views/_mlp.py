@@ -33,7 +33,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skrdia._sklearn import _safe_indexing
 from skrdia.views._base import Array, Layer, Options, View
 from skrdia.views._links import Sigmoid, Softmax
-from skrdia.views._logistic import LogisticView, with_one
+from skrdia.views._logistic import LogisticView
+from skrdia.views._logistic_rows import with_one
 from skrdia.views._pipeline import PipelineView
 
 __all__ = ["SOFTENING", "MLPFactory", "MLPView", "head_view"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.base import clone
 
+from skrdia._blocks import as_blocks
 from skrdia.views._base import Linearization, Options, View, as_view, check_supported, draft, regularised
 
 __all__ = ["FrozenFactory", "PipelineFactory"]
@@ -26,7 +27,8 @@ class PipelineView:
         self.damping = getattr(last, "damping", 0.0)
 
     def linearize(self, X: Any) -> Linearization:
-        return self._last.linearize(self._transform(X))
+        blocks = as_blocks(X)
+        return self._last.linearize(self._transform(X) if blocks is None else blocks.map(self._transform))
 
 
 class PipelineFactory:

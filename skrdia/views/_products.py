@@ -27,6 +27,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches, gen_even_slices
 
 from skrdia._sklearn import _openmp_effective_n_threads
+from skrdia._validation import is_sparse
 from skrdia.views._base import Array
 
 __all__ = ["Products"]
@@ -54,7 +55,7 @@ class Products:
 
     def __init__(self, X: Any) -> None:
         self._X = X
-        self._is_sparse = sparse.issparse(X)
+        self._is_sparse = is_sparse(X)
         self._parts: dict[int, list[tuple[slice, Any]]] = {}  # by the number of threads: rows, and X there
 
     def forward(self, W: Array) -> Array:
@@ -157,7 +158,7 @@ def _transposed_times(B: Any, G: Array) -> Array:
 def _powered(B: Any, power: int) -> Any:
     if power == 1:
         return B
-    if sparse.issparse(B):
+    if is_sparse(B):
         return sparse.csr_array((B.data**power, B.indices, B.indptr), shape=B.shape)
     return B**power
 

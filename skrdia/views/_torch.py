@@ -34,7 +34,7 @@ from torch.func import functional_call
 from skrdia._progress import tell
 from skrdia.views._base import Array, Layer, Options, View
 from skrdia.views._links import Softmax
-from skrdia.views._logistic import LogisticLinearization, LogisticView
+from skrdia.views._logistic_rows import LogisticLinearization, LogisticModel
 from skrdia.views._mlp import SOFTENING, curve
 from skrdia.views._skorch import copy_net, fit_targets, train_on
 
@@ -414,7 +414,7 @@ class _HeadView(TorchView):
         if 4 * X.shape[0] * self._head.in_features <= _KEPT_BYTES:
             features, is_last = _inputs(self.net, self.module, self._head, X)
             if is_last and self._head.out_features == len(self.classes_):
-                return LogisticLinearization(cast(LogisticView, self), features)
+                return LogisticLinearization(cast(LogisticModel, self), features)
         return super().linearize(X)
 
     def layer(self) -> Layer:

@@ -1,0 +1,234 @@
+"""Rows on the workers of a Dask cluster, as blocks: their products are computed where they are.
+
+Each chunk of rows is one block, held by its worker. A function of the blocks becomes a task for each of them. What is
+shared, such as the vector of a product, is sent to all workers; what is summed is added up in a tree over the cluster,
+always in the order of the blocks, so that the numbers do not depend on where a block is. A task whose worker is lost
+runs again elsewhere, as do those that made its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.distributed import Client, Future, get_client
+from distributed import KilledWorker
+from distributed.client import FutureCancelledError
+from numpy.typing import NDArray
+from scipy import sparse
+
+from skrdia._validation import check_labels, encode, is_sparse, one_hot
+from skrdia.blocks import FAN_IN, as_block
+
+__all__ = ["DaskBlocks", "check_targets", "checked_weight", "labels_of"]
+
+_SMALL_BYTES = 2**16
+"""Of an array that goes with every task, instead of ahead of them."""
+
+_ATTEMPTS = 3
+"""At a sum, when what was shared is lost with the last worker that had it."""
+
+_REMEMBERED = 8
+"""Arrays whose chunks are held for the next product."""
+
+
+class DaskBlocks:
+    """The rows of a Dask array, persisted on the workers.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows and of columns.
+    chunks : tuple of int
+        Rows in each block.
+    """
+
+    def __init__(self, chunks: tuple[int, ...], n_columns: int, futures: list[Future], client: Client) -> None:
+        self.chunks = chunks
+        self.shape = (sum(chunks), n_columns)
+        self.n_blocks = len(chunks)
+        self._futures = futures
+        self._client = client
+        self._held: dict[str, list[Future]] = {}
+
+    @classmethod
+    def of(cls, X: Any) -> DaskBlocks:
+        """The blocks of a Dask array or data frame."""
+        client = _client()
+        X = _as_array(X)
+        if X.ndim != 2:
+            raise ValueError(f"X has {X.ndim} dimensions, expected 2: rows and columns.")
+        X = X if X.numblocks[1] == 1 else X.rechunk({1: -1})
+        futures = client.map(as_block, client.compute(list(X.to_delayed()[:, 0])), pure=False)
+        shapes = client.gather(client.map(_shape, futures, pure=False))
+        kept = [(future, n) for future, (n, _) in zip(futures, shapes, strict=True) if n > 0]
+        if not kept:
+            raise ValueError("X: there is no row. Pass at least one block with rows.")
+        widths = {width for n, width in shapes if n > 0}
+        if len(widths) > 1:
+            raise ValueError(f"X: the blocks have {sorted(widths)} columns; all need the same ones.")
+        return cls(tuple(n for _, n in kept), widths.pop(), [future for future, _ in kept], client)
+
+    def each(
+        self, function: Callable[..., NDArray[Any]], n_columns: int, *rowwise: Any, shared: Any = (), dtype: Any = float
+    ) -> Any:
+        """What a function makes of each block, a Dask array (n, n_columns) with a chunk for each; see `RowBlocks`."""
+        futures = self._map(function, rowwise, [self.share(value) for value in shared])
+        return self._array_of(futures, (n_columns,), dtype)
+
+    def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
+        """The sum of what a function makes of each block, added up on the cluster; see `RowBlocks`."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                parts = self._map(function, rowwise, [self.share(value) for value in shared])
+                while len(parts) > 1:
+                    groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
+                    parts = [self._client.submit(_sum, group, pure=False) for group in groups]
+                return np.array(parts[0].result())
+            except (FutureCancelledError, KilledWorker):
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    def share(self, value: Any) -> Any:
+        """A copy of the value on every worker."""
+        if isinstance(value, Future) or np.isscalar(value) or getattr(value, "nbytes", np.inf) <= _SMALL_BYTES:
+            return value
+        return self._client.scatter(value, broadcast=True, hash=False)
+
+    def hold(self, array: Any) -> Any:
+        """An array of one row or number for each row, computed and kept by the workers, in chunks as of X."""
+        return self._array_of(self._chunks_of(array), array.shape[1:], array.dtype)
+
+    def list_of(self, function: Callable[..., Any], *rowwise: Any, shared: Any = ()) -> list[Any]:
+        """What a function makes of each block, in the memory of the caller."""
+        return self._client.gather(self._map(function, rowwise, [self.share(value) for value in shared]))
+
+    def gather(self, *arrays: Any, where: Any) -> tuple[Any, list[Any]]:
+        """Rows of X, and of some arrays, where a Dask array (n,) is true, in the memory of the caller."""
+        parts = self.list_of(_chosen, where, *arrays)
+        X = [part[0] for part in parts]
+        stacked = sparse.vstack(X, format="csr") if is_sparse(X[0]) else np.vstack(X)
+        return stacked, [np.concatenate(column) for column in zip(*(part[1:] for part in parts), strict=True)]
+
+    def aligned(self, array: Any, name: str) -> Any:
+        """A Dask array or series, or an array in memory, with one entry for each row, in chunks as of X."""
+        if not _is_lazy(array):
+            array = da.from_array(np.asarray(array), chunks=-1)
+        array = _as_array(array)
+        if any(np.isnan(size) for size in array.chunks[0]):
+            futures = self._client.compute(list(array.to_delayed().ravel()))
+            lengths = self._client.gather(self._client.map(len, futures, pure=False))
+            array = _concatenated(futures, lengths, array.shape[1:], array.dtype)
+        if array.shape[0] != self.shape[0]:
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: X has {self.shape[0]}, {name} has "
+                f"{array.shape[0]}."
+            )
+        return self.hold(array)
+
+    def _array_of(self, futures: list[Future], shape: tuple[int, ...], dtype: Any) -> Any:
+        array = _concatenated(futures, self.chunks, shape, dtype)
+        self._remember(array.name, futures)
+        return array
+
+    def _remember(self, name: str, futures: list[Future]) -> None:
+        while len(self._held) >= _REMEMBERED:
+            del self._held[next(iter(self._held))]
+        self._held[name] = futures
+
+    def _map(self, function: Callable[..., Any], rowwise: Any, shared: list[Any]) -> list[Future]:
+        columns = [self._chunks_of(array) for array in rowwise]
+        return [
+            self._client.submit(function, *arguments, *shared, pure=False)
+            for arguments in zip(self._futures, *columns, strict=True)
+        ]
+
+    def _chunks_of(self, array: Any) -> list[Future]:
+        """The chunks of an array that belong to the blocks."""
+        if array.name not in self._held:
+            chunks = array.rechunk((self.chunks, *array.shape[1:]))
+            self._remember(array.name, self._client.compute(list(chunks.to_delayed().ravel())))
+        return self._held[array.name]
+
+
+def check_targets(blocks: DaskBlocks, y: Any, sample_weight: Any) -> tuple[NDArray[Any], Any]:
+    """The classes (K,), and targets (n, K) as a Dask array."""
+    classes, given = labels_of(blocks, blocks.aligned(y, "y"))
+    if sample_weight is None:
+        return classes, given
+    weight = checked_weight(blocks, sample_weight)
+    return classes, blocks.hold(given * weight[:, None])
+
+
+def labels_of(blocks: DaskBlocks, y: Any, where: Any = None) -> tuple[NDArray[Any], Any]:
+    """The labels that occur where a Dask array is true, and a one in the column of each row's label, (n, K)."""
+    where = da.ones(blocks.shape[0], chunks=(blocks.chunks,), dtype=bool) if where is None else where
+    parts = blocks.list_of(_labels, y, where)
+    classes = np.unique(np.concatenate(parts))
+    return classes, blocks.each(_one_hot, len(classes), y, shared=(classes,))
+
+
+def checked_weight(blocks: DaskBlocks, sample_weight: Any) -> Any:
+    """Sample weights, as a Dask array (n,)."""
+    weight = blocks.aligned(sample_weight, "sample_weight").astype(np.float64)
+    smallest, largest = float(weight.min()), float(weight.max())
+    if not (smallest >= 0.0 and 0.0 < largest < np.inf):
+        raise ValueError(
+            f"sample_weight is between {smallest:g} and {largest:g}; weights must be finite, zero or positive, and "
+            "not all zero."
+        )
+    return blocks.hold(weight)
+
+
+def _client() -> Client:
+    try:
+        return get_client()
+    except ValueError as error:
+        raise ValueError(
+            "X is of Dask, and its rows stay on the workers of a cluster, of which there is none. Start one before, on "
+            "this machine with `from dask.distributed import Client; client = Client()`."
+        ) from error
+
+
+def _is_lazy(array: Any) -> bool:
+    return hasattr(array, "dask") or hasattr(array, "to_dask_array")
+
+
+def _as_array(X: Any) -> Any:
+    """A Dask array, of a Dask array or data frame."""
+    return X.to_dask_array() if hasattr(X, "to_dask_array") else X
+
+
+def _concatenated(futures: list[Future], lengths: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    parts = [
+        da.from_delayed(future, shape=(n, *shape), dtype=dtype, meta=np.empty((0, *shape), dtype))
+        for future, n in zip(futures, lengths, strict=True)
+        if n > 0
+    ]
+    return da.concatenate(parts)
+
+
+def _shape(X: Any) -> tuple[int, int]:
+    return X.shape
+
+
+def _sum(vectors: list[NDArray[Any]]) -> NDArray[Any]:
+    total = vectors[0].copy()
+    for vector in vectors[1:]:
+        total += vector
+    return total
+
+
+def _chosen(X: Any, where: NDArray[np.bool_], *arrays: Any) -> tuple[Any, ...]:
+    return X[where], *(array[where] for array in arrays)
+
+
+def _labels(X: Any, y: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
+    return np.unique(check_labels(y[where])) if where.any() else y[:0]
+
+
+def _one_hot(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
+    return one_hot(encode(y, classes, "y"), len(classes))

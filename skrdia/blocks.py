@@ -1,0 +1,468 @@
+"""Rows that are read block by block, again in every pass: tables larger than memory.
+
+A fit makes some dozen passes over its rows and keeps a few numbers of each row, so only the numbers of columns have to
+stay on disk. `RowBlocks` are rows for `skrdia.linear_model.LogisticRegression`, and for `RDIAClassifier` and
+`influence` around it; while one block is computed with, the next one is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from skrdia._validation import is_sparse
+
+__all__ = ["FAN_IN", "RowBlocks", "as_block"]
+
+_BLOCK_BYTES = 2**26
+"""Of a block cut from an array: large enough for a disk, small enough for several in memory."""
+
+FAN_IN = 8
+"""Arrays that are added up at once."""
+
+_SMALL_BYTES = 2**28
+"""Selections up to this size are read at once and kept."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A block of a source, and which of its rows; None for all."""
+
+    source: Any
+    number: int
+    rows: NDArray[np.intp] | None
+    n_rows: int
+
+
+class RowBlocks:
+    """Rows in blocks, which are read again in every pass.
+
+    Parameters
+    ----------
+    blocks : sequence of {array, sparse matrix}, or callable
+        The blocks, each of shape (n_rows, n_features), or a function without arguments that returns a new iterator over
+        them. It is called once for every pass, and must yield the same rows each time.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows and of columns.
+    n_blocks : int
+        Number of blocks.
+    nbytes : int
+        Size of all rows in memory, estimated from the first block.
+
+    Raises
+    ------
+    TypeError
+        If `blocks` is an iterator, which cannot be read twice.
+    ValueError
+        If there is no row, or the blocks differ in their number of columns.
+
+    See Also
+    --------
+    skrdia.linear_model.LogisticRegression : Is fitted on such rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import random_array
+    >>> from skrdia.blocks import RowBlocks
+    >>> def blocks():
+    ...     rng = np.random.default_rng(0)
+    ...     for _ in range(3):
+    ...         yield random_array((1000, 500), density=0.01, format="csr", rng=rng)
+    >>> RowBlocks(blocks)
+    <RowBlocks of 3000 x 500 in 3 blocks>
+    """
+
+    def __init__(self, blocks: Sequence[Any] | Callable[[], Iterable[Any]]) -> None:
+        if hasattr(blocks, "__next__"):
+            raise TypeError(
+                "blocks is an iterator, which can be read only once, and a fit makes many passes. Pass a list of "
+                "blocks, or the function that returns the iterator."
+            )
+        source = _Function(blocks) if callable(blocks) else _Sequence(list(blocks))
+        self._set([_Part(source, i, None, n) for i, n in enumerate(source.lengths)])
+
+    @classmethod
+    def from_array(cls, X: Any, *, block_rows: int | None = None) -> RowBlocks:
+        """Cut an array or CSR matrix into blocks.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+            In memory or memory-mapped (``np.load(path, mmap_mode="r")``; a CSR matrix may consist of memory-mapped
+            arrays). The blocks of a map are read from its file, so that the map itself takes no memory.
+        block_rows : int, default=None
+            Rows in a block; about 64 MB when None.
+
+        Returns
+        -------
+        RowBlocks
+        """
+        if getattr(X, "ndim", 0) != 2:
+            raise ValueError(f"X has {getattr(X, 'ndim', 0)} dimensions, expected 2: rows and columns.")
+        if is_sparse(X) and X.format != "csr":
+            raise TypeError(f"X is a sparse matrix in {X.format} format, whose rows cannot be cut; pass X.tocsr().")
+        numbers = X.nnz + X.shape[0] if is_sparse(X) else X.size
+        size = block_rows or max(1, int(_BLOCK_BYTES / 8 * X.shape[0] / max(1, numbers)))
+        return cls._of(_Array(X, size))
+
+    @classmethod
+    def from_parquet(cls, paths: Any, *, columns: Sequence[str] | None = None) -> RowBlocks:
+        """Read the row groups of Parquet files, one after the other.
+
+        Parameters
+        ----------
+        paths : path or sequence of paths
+            The files, in the order of their rows.
+        columns : sequence of str, default=None
+            Numeric columns, in this order; all when None. Name them where the files hold the labels too.
+
+        Returns
+        -------
+        RowBlocks
+            With float32 rows if every column is float32, else float64 ones.
+        """
+        files = [paths] if isinstance(paths, str | Path) else list(paths)
+        return cls._of(_Parquet([str(path) for path in files], None if columns is None else list(columns)))
+
+    @classmethod
+    def _of(cls, source: Any) -> RowBlocks:
+        rows = cls.__new__(cls)
+        rows._set([_Part(source, i, None, n) for i, n in enumerate(source.lengths)])
+        return rows
+
+    def _set(self, parts: list[_Part]) -> None:
+        self._parts = [part for part in parts if part.n_rows > 0]
+        if not self._parts:
+            raise ValueError("blocks: there is no row. Pass at least one block with rows.")
+        first = next(iter(self))
+        self.shape = (sum(part.n_rows for part in self._parts), int(first.shape[1]))
+        self.dtype = first.dtype
+        self.n_blocks = len(self._parts)
+        self.nbytes = int(_bytes_of(first) / first.shape[0] * self.shape[0])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<RowBlocks of {self.shape[0]} x {self.shape[1]} in {self.n_blocks} blocks>"
+
+    def __iter__(self) -> Iterator[Any]:
+        for _, run in groupby(self._parts, key=lambda part: id(part.source)):
+            parts = list(run)
+            for part, block in zip(parts, parts[0].source.read([part.number for part in parts]), strict=True):
+                self._check(block)
+                yield block if part.rows is None else block[part.rows]
+
+    def _check(self, block: Any) -> None:
+        if hasattr(self, "shape") and block.shape[1] != self.shape[1]:
+            raise ValueError(
+                f"blocks: one block has {block.shape[1]} columns, the first one {self.shape[1]}. All blocks need the "
+                "same columns."
+            )
+
+    def map(self, function: Callable[[Any], Any]) -> RowBlocks:
+        """The same rows with a function applied to every block when it is read.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a block and returns one with as many rows, such as the `transform` of a fitted scaler.
+
+        Returns
+        -------
+        RowBlocks
+        """
+        mapped = type(self).__new__(type(self))
+        wrapped = {id(part.source): _Mapped(part.source, function) for part in self._parts}
+        mapped._set([replace(part, source=wrapped[id(part.source)]) for part in self._parts])
+        return mapped
+
+    def take(self, positions: NDArray[np.intp]) -> Any:
+        """Some of the rows, at increasing positions, of which some may repeat.
+
+        Parameters
+        ----------
+        positions : array of int
+            Positions of the rows, in increasing order.
+
+        Returns
+        -------
+        {array, CSR matrix} or RowBlocks
+            The rows themselves where they take at most 256 MB, else blocks that select them when read.
+        """
+        positions = np.asarray(positions)
+        if len(positions) and (np.diff(positions) < 0).any():
+            raise ValueError("positions must increase: rows are read in their order.")
+        ends = np.cumsum([part.n_rows for part in self._parts])
+        cuts = np.searchsorted(positions, np.append(0, ends))
+        parts = []
+        for part, start, a, b in zip(self._parts, np.append(0, ends[:-1]), cuts[:-1], cuts[1:], strict=True):
+            local = positions[a:b] - start
+            if part.rows is not None:
+                local = part.rows[local]
+            parts.append(replace(part, rows=local, n_rows=len(local)))
+        if len(positions) == 0:
+            return next(iter(self))[:0]
+        chosen = type(self).__new__(type(self))
+        chosen._set(parts)
+        return chosen.toarray() if chosen.nbytes <= _SMALL_BYTES else chosen
+
+    def above(self, other: Any) -> RowBlocks:
+        """These rows, and below them those of `other`.
+
+        Parameters
+        ----------
+        other : RowBlocks, array or CSR matrix
+            With the same columns.
+
+        Returns
+        -------
+        RowBlocks
+        """
+        below = other if isinstance(other, RowBlocks) else RowBlocks([other])
+        if below.shape[1] != self.shape[1]:
+            raise ValueError(f"other has {below.shape[1]} columns, expected {self.shape[1]}, as these rows have.")
+        joined = type(self).__new__(type(self))
+        joined._set([*self._parts, *below._parts])
+        return joined
+
+    def toarray(self) -> Any:
+        """All rows in memory.
+
+        Returns
+        -------
+        {array, CSR matrix} of shape (n_samples, n_features)
+        """
+        blocks = list(self)
+        return sparse.vstack(blocks, format="csr") if is_sparse(blocks[0]) else np.vstack(blocks)
+
+    def each(self, function: Callable[..., NDArray[Any]], n_columns: int, *rowwise: Any, shared: Any = ()) -> Any:
+        """What a function makes of each block, one below the other.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(X, *rowwise, *shared) -> array``, of shape (rows of X, n_columns).
+        n_columns : int
+            Number of columns of the result.
+        *rowwise : array of shape (n_samples, ...)
+            Of which the function gets the rows that belong to the block.
+        shared : sequence
+            What it gets as it is.
+
+        Returns
+        -------
+        array of shape (n_samples, n_columns)
+        """
+        out = np.empty((self.shape[0], n_columns))
+        for rows, block in self._numbered():
+            out[rows] = function(block, *(array[rows] for array in rowwise), *shared)
+        return out
+
+    def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
+        """The sum of what a function makes of each block, an array of any shape; arguments as for `each`."""
+        sums = _TreeSum()
+        for rows, block in self._numbered():
+            sums.add(function(block, *(array[rows] for array in rowwise), *shared))
+        return sums.total()
+
+    def share(self, value: Any) -> Any:
+        """What functions of `each` and `total` are given for this value: itself."""
+        return value
+
+    def _numbered(self) -> Iterator[tuple[slice, Any]]:
+        start = 0
+        for block in _ahead(iter(self)) if self.n_blocks > 1 else self:
+            yield slice(start, start + block.shape[0]), block
+            start += block.shape[0]
+
+
+class _TreeSum:
+    """Adds up eight arrays, then eight such sums, and so on: the order in which a cluster adds them up too."""
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[int, NDArray[Any]]] = []  # how many, and their sum
+
+    def add(self, array: NDArray[Any], level: int = 0) -> None:
+        if level == len(self._levels):
+            self._levels.append((0, array))
+        count, total = self._levels[level]
+        if count == 0:
+            total = array
+        else:
+            total += array
+        if count + 1 < FAN_IN:
+            self._levels[level] = count + 1, total
+        else:
+            self._levels[level] = 0, total
+            self.add(total, level + 1)
+
+    def total(self) -> NDArray[Any]:
+        rest: NDArray[Any] | None = None
+        for count, total in self._levels:
+            if count == 0:
+                continue
+            if rest is not None:
+                total += rest
+            rest = total
+        assert rest is not None
+        return rest
+
+
+def _ahead(blocks: Iterator[Any]) -> Iterator[Any]:
+    """The same, with the next one read while the last one is used."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = reader.submit(next, blocks, None)
+            yield block
+
+
+class _Sequence:
+    def __init__(self, blocks: list[Any]) -> None:
+        self._blocks = [as_block(block) for block in blocks]
+        self.lengths = [block.shape[0] for block in self._blocks]
+
+    def read(self, numbers: list[int]) -> Iterator[Any]:
+        return (self._blocks[number] for number in numbers)
+
+
+class _Function:
+    """A function that returns an iterator: a block can only be reached through those before it."""
+
+    def __init__(self, function: Callable[[], Iterable[Any]]) -> None:
+        self._function = function
+        self.lengths = [as_block(block).shape[0] for block in function()]
+
+    def read(self, numbers: list[int]) -> Iterator[Any]:
+        wanted = iter(numbers)
+        number = next(wanted, None)
+        for i, block in enumerate(self._function()):
+            if number is None:
+                return
+            if i == number:
+                yield self._checked(i, as_block(block))
+                number = next(wanted, None)
+        if number is not None:
+            raise ValueError(f"blocks: block {number} is missing, which was there in the pass before.")
+
+    def _checked(self, number: int, block: Any) -> Any:
+        if block.shape[0] != self.lengths[number]:
+            raise ValueError(
+                f"blocks: block {number} has {block.shape[0]} rows, and {self.lengths[number]} in the pass before. "
+                "Every pass must yield the same rows."
+            )
+        return block
+
+
+class _Array:
+    def __init__(self, X: Any, size: int) -> None:
+        self._X, self._size = X, size
+        n = X.shape[0]
+        self.lengths = [min(size, n - start) for start in range(0, n, size)]
+
+    def read(self, numbers: list[int]) -> Iterator[Any]:
+        for number in numbers:
+            start = number * self._size
+            yield as_block(self._rows(start, start + self.lengths[number]))
+
+    def _rows(self, start: int, stop: int) -> Any:
+        X = self._X
+        if not is_sparse(X):
+            return _piece(X, start, stop)
+        a, b = int(X.indptr[start]), int(X.indptr[stop])
+        arrays = _piece(X.data, a, b), _piece(X.indices, a, b), X.indptr[start : stop + 1] - X.indptr[start]
+        return sparse.csr_array(arrays, shape=(stop - start, X.shape[1]))
+
+
+def _piece(X: Any, start: int, stop: int) -> Any:
+    """Rows of an array; those of a memory map are read, so that they do not stay mapped into memory."""
+    path: Any = getattr(X, "filename", None)
+    if path is None or not X.flags.c_contiguous or not isinstance(X.base, mmap):
+        return X[start:stop]
+    width = int(np.prod(X.shape[1:], dtype=np.intp))
+    offset = X.offset + start * width * X.itemsize
+    return np.fromfile(path, X.dtype, (stop - start) * width, offset=offset).reshape(stop - start, *X.shape[1:])
+
+
+class _Parquet:
+    def __init__(self, paths: list[str], columns: list[str] | None) -> None:
+        self._paths, self._columns = paths, columns
+        self.groups, self.lengths, self.changed = [], [], [Path(path).stat().st_mtime_ns for path in paths]
+        for path in paths:
+            file = _parquet().ParquetFile(path)
+            for group in range(file.num_row_groups):
+                self.groups.append((path, group))
+                self.lengths.append(file.metadata.row_group(group).num_rows)
+
+    def read(self, numbers: list[int]) -> Iterator[Any]:
+        for number in numbers:
+            path, group = self.groups[number]
+            table = _parquet().ParquetFile(path).read_row_group(group, columns=self._columns)
+            names = table.column_names if self._columns is None else self._columns
+            yield as_block(np.column_stack([self._column(path, name, table[name]) for name in names]))
+
+    def _column(self, path: str, name: str, column: Any) -> Any:
+        if column.null_count:
+            raise ValueError(f"{path}: column {name!r} has {column.null_count} missing values; fill them first.")
+        values = column.to_numpy()
+        if values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{path}: column {name!r} has type {column.type}, expected numbers. Encode it first, or name the "
+                "numeric columns in `columns`."
+            )
+        return values
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("Parquet files need pyarrow: pip install 'skrdia[blocks]'.") from error
+    return pyarrow.parquet
+
+
+class _Mapped:
+    """A source with a function applied to what it reads."""
+
+    def __init__(self, source: Any, function: Callable[[Any], Any]) -> None:
+        self._source, self._function = source, function
+
+    def read(self, numbers: list[int]) -> Iterator[Any]:
+        for block in self._source.read(numbers):
+            mapped = as_block(self._function(block))
+            if mapped.shape[0] != block.shape[0]:
+                raise ValueError(
+                    f"function returned {mapped.shape[0]} rows for a block of {block.shape[0]}; it must keep the rows."
+                )
+            yield mapped
+
+
+def as_block(block: Any) -> Any:
+    """A block as a float array or CSR matrix; float32 stays."""
+    if is_sparse(block):
+        block = block.tocsr()
+    else:
+        block = np.asarray(block)
+        if block.ndim != 2:
+            raise ValueError(f"blocks: one block has {block.ndim} dimensions, expected 2: rows and columns.")
+    return block if block.dtype in (np.float32, np.float64) else block.astype(np.float64)
+
+
+def _bytes_of(block: Any) -> int:
+    if is_sparse(block):
+        return int(block.data.nbytes + block.indices.nbytes + block.indptr.nbytes)
+    return int(block.nbytes)
