@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import dask.array as da
 import numpy as np
@@ -72,11 +73,16 @@ class DaskBlocks:
         return cls(tuple(n for _, n in kept), widths.pop(), [future for future, _ in kept], client)
 
     def each(
-        self, function: Callable[..., NDArray[Any]], n_columns: int, *rowwise: Any, shared: Any = (), dtype: Any = float
+        self,
+        function: Callable[..., NDArray[Any]],
+        n_columns: int | None,
+        *rowwise: Any,
+        shared: Any = (),
+        dtype: Any = float,
     ) -> Any:
-        """What a function makes of each block, a Dask array (n, n_columns) with a chunk for each; see `RowBlocks`."""
+        """What a function makes of each block, a Dask array with a chunk for each; see `RowBlocks`."""
         futures = self._map(function, rowwise, [self.share(value) for value in shared])
-        return self._array_of(futures, (n_columns,), dtype)
+        return self._array_of(futures, () if n_columns is None else (n_columns,), dtype)
 
     def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
         """The sum of what a function makes of each block, added up on the cluster; see `RowBlocks`."""
@@ -97,6 +103,16 @@ class DaskBlocks:
         if isinstance(value, Future) or np.isscalar(value) or getattr(value, "nbytes", np.inf) <= _SMALL_BYTES:
             return value
         return self._client.scatter(value, broadcast=True, hash=False)
+
+    def above(self, X: Any) -> DaskBlocks:
+        """These rows, and below them other blocks, or rows in memory, of which every worker gets a copy."""
+        if isinstance(X, DaskBlocks):
+            chunks, futures = X.chunks, X._futures
+        else:
+            chunks, futures = (X.shape[0],), [self._client.scatter(as_block(X), broadcast=True, hash=False)]
+        if X.shape[1] != self.shape[1]:
+            raise ValueError(f"X_val has {X.shape[1]} columns, expected {self.shape[1]}, as X has.")
+        return DaskBlocks(self.chunks + chunks, self.shape[1], self._futures + futures, self._client)
 
     def hold(self, array: Any) -> Any:
         """An array of one row or number for each row, computed and kept by the workers, in chunks as of X."""
@@ -203,12 +219,12 @@ def _as_array(X: Any) -> Any:
 
 
 def _concatenated(futures: list[Future], lengths: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    parts = [
-        da.from_delayed(future, shape=(n, *shape), dtype=dtype, meta=np.empty((0, *shape), dtype))
-        for future, n in zip(futures, lengths, strict=True)
-        if n > 0
-    ]
-    return da.concatenate(parts)
+    """A Dask array of these chunks, those without rows left out."""
+    name = f"rows-{uuid4().hex}"
+    kept = [(future, n) for future, n in zip(futures, lengths, strict=True) if n > 0]
+    graph = {(name, i, *(0 for _ in shape)): future for i, (future, _) in enumerate(kept)}
+    chunks = (tuple(n for _, n in kept), *((size,) for size in shape))
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * (1 + len(shape)), dtype))
 
 
 def _shape(X: Any) -> tuple[int, int]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from skrdia.views._base import Array
 
-__all__ = ["apply_channel", "confident_share", "label_channel", "label_posterior"]
+__all__ = ["apply_channel", "channel_of", "confident_share", "label_channel", "label_posterior"]
 
 _MAX_ITER, _TOL = 20, 1e-3
 
@@ -45,8 +45,12 @@ def label_posterior(proba: Array, given: Array, weight: Array, shrinkage: float 
 
 def label_channel(posterior: Array, given: Array, weight: Array, shrinkage: float = 0.0) -> Array:
     """T (K, K) for posteriors R."""
-    n_classes = given.shape[1]
-    counts = (posterior * weight[:, None]).T @ given
+    return channel_of((posterior * weight[:, None]).T @ given, shrinkage)
+
+
+def channel_of(counts: Array, shrinkage: float = 0.0) -> Array:
+    """T (K, K) for the weight of the rows of each class, by posterior, that were given each label."""
+    n_classes = len(counts)
     if shrinkage:
         wrong = 1.0 - np.trace(counts) / counts.sum()
         prior = np.full(counts.shape, wrong / (n_classes - 1))

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
+from skrdia._blocks import is_dask
 from skrdia._delegates import Delegates
 from skrdia._held_out import held_out
 from skrdia._influence import influence_standard_error, validation_loss
@@ -326,6 +327,10 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         ValueError
             If an argument is malformed; the message names it.
         """
+        if is_dask(X):
+            from skrdia._cluster import fit_on_cluster  # loads dask
+
+            return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted)
         base = self._base()
         self._check_estimators(base)
         self._check_columns(X, X_val)

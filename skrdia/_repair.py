@@ -22,7 +22,7 @@ from skrdia._rows import Fold, Rows
 from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
-__all__ = ["Detection", "Repaired", "predicted_gain", "propose", "repair"]
+__all__ = ["Detection", "Repaired", "entry", "predicted_gain", "propose", "repair", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def repair(
             condition = "no row above alpha"
         elif any(np.array_equal(proposed, earlier) for earlier in seen):
             condition = "labels repeat"
-        history.append(_entry(len(history) + 1, found, flagged, labels, proposed))
-        report(_sentence(history[-1], alpha))
+        history.append(entry(len(history) + 1, found, flagged, labels, proposed))
+        report(sentence(history[-1], alpha))
         if not len(lost):
             labels, harmful = proposed, harmful | flagged
             seen.append(labels)
@@ -121,7 +121,7 @@ def _warn_of_lost_classes(number: int, lost: NDArray[Any]) -> None:
     )
 
 
-def _entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Array, proposed: Array) -> dict[str, Any]:
+def entry(number: int, found: Detection, flagged: NDArray[np.bool_], labels: Array, proposed: Array) -> dict[str, Any]:
     """The line of `history_` for a round that changes `labels` to `proposed`."""
     return {
         "round": number,
@@ -233,7 +233,7 @@ def _worst(diagnostics: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: combine[key]([entry[key] for entry in diagnostics]) for key in diagnostics[0]}
 
 
-def _sentence(entry: dict[str, Any], alpha: float) -> str:
+def sentence(entry: dict[str, Any], alpha: float) -> str:
     return (
         f"[RDIA] round {entry['round']}: validation loss {entry['validation_loss']:.4f}, {entry['n_harmful']} rows "
         f"above alpha={alpha:g}, {entry['n_changed']} targets changed, predicted gain {entry['predicted_gain']:.4f}"

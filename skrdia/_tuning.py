@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ from skrdia.views import has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
 __all__ = [
+    "NOTHING",
+    "TRUSTED_ONLY",
     "Candidate",
     "Choice",
     "Problem",
@@ -215,7 +217,8 @@ class Choice:
 
     `likeliest` (n, K) are the targets without the share of "trusted rows only", which says nothing of a single row;
     `harmful` (n,) marks the rows whose label has lost more than half of its weight there. `doubt` (n,) is that loss by
-    the repairing candidates, whether or not their repair was accepted. `losses` (2, n_val) are those of the validation
+    the repairing candidates, whether or not their repair was accepted. `mixture` has the share of each candidate in the
+    targets. `losses` (2, n_val) are those of the validation
     rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row.
     """
 
@@ -227,6 +230,7 @@ class Choice:
     history: list[dict[str, Any]]
     condition: str
     losses: Array | None
+    mixture: dict[Candidate, float] = field(default_factory=dict)
 
 
 def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Array]:
@@ -427,7 +431,8 @@ def _decide(
     used_alone = np.count_nonzero(weights) == 1
     condition = "the best candidate alone" if used_alone else f"average of {np.count_nonzero(weights)} candidates"
     heaviest, judged = names[weights.argmax()], np.stack([losses[0], average])
-    return Choice(labels, likeliest, harmful, doubt, heaviest, history, f"{condition}: {sentence}", judged)
+    condition = f"{condition}: {sentence}"
+    return Choice(labels, likeliest, harmful, doubt, heaviest, history, condition, judged, mixture)
 
 
 def _unchanged(
@@ -436,7 +441,8 @@ def _unchanged(
     """Do nothing; `losses` (n_val,) are those of the validation rows then."""
     unharmed = np.zeros(len(problem.given), dtype=bool)
     judged = None if losses is None else np.stack([losses, losses])
-    return Choice(problem.given, problem.given, unharmed, doubt, NOTHING, history, condition, judged)
+    mixture = {NOTHING: 1.0}
+    return Choice(problem.given, problem.given, unharmed, doubt, NOTHING, history, condition, judged, mixture)
 
 
 def _with_earlier_rounds(tried: list[Candidate]) -> list[Candidate]:

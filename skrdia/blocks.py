@@ -249,15 +249,17 @@ class RowBlocks:
         blocks = list(self)
         return sparse.vstack(blocks, format="csr") if is_sparse(blocks[0]) else np.vstack(blocks)
 
-    def each(self, function: Callable[..., NDArray[Any]], n_columns: int, *rowwise: Any, shared: Any = ()) -> Any:
+    def each(
+        self, function: Callable[..., NDArray[Any]], n_columns: int | None, *rowwise: Any, shared: Any = ()
+    ) -> Any:
         """What a function makes of each block, one below the other.
 
         Parameters
         ----------
         function : callable
             ``function(X, *rowwise, *shared) -> array``, of shape (rows of X, n_columns).
-        n_columns : int
-            Number of columns of the result.
+        n_columns : int or None
+            Number of columns of the result; None for a vector.
         *rowwise : array of shape (n_samples, ...)
             Of which the function gets the rows that belong to the block.
         shared : sequence
@@ -267,7 +269,7 @@ class RowBlocks:
         -------
         array of shape (n_samples, n_columns)
         """
-        out = np.empty((self.shape[0], n_columns))
+        out = np.empty(self.shape[0] if n_columns is None else (self.shape[0], n_columns))
         for rows, block in self._numbered():
             out[rows] = function(block, *(array[rows] for array in rowwise), *shared)
         return out

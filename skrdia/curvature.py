@@ -70,7 +70,7 @@ class Curvature(LinearOperator):
         self._at: Any = at
         self._weight = weight
         self._penalty = penalty
-        self.total = weight.sum()
+        self.total = float(weight.sum())
         self.precision = float(getattr(at, "precision", np.finfo(np.float64).eps))
         self._diagonal: Array | None = None  # a pass over the rows, and both the solver and the diagnostics ask for it
         self.n_products = 0
