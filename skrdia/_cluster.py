@@ -105,9 +105,13 @@ def _check(clf: Any, base: Any, finder: Any) -> None:
     for name, estimator in (("base_estimator", base), ("influence_estimator", finder)):
         if not isinstance(estimator, LogisticRegression):
             raise TypeError(
-                f"{name}={estimator!r} cannot be trained on rows of Dask; use skrdia.dask.LogisticRegression, which has "
-                "the parameters and the optimum of scikit-learn's, or bring the rows into memory (X.compute())."
+                f"{name}={estimator!r} cannot be trained on rows of Dask; use skrdia.dask.LogisticRegression, which "
+                "has the parameters and the optimum of scikit-learn's, or bring the rows into memory (X.compute())."
             )
+    if clf.cv is not None:
+        raise ValueError("cv needs all rows in memory; for rows of Dask pass trusted, or X_val and y_val.")
+    if clf.compute_std:
+        raise ValueError("compute_std=True needs all rows in memory; for rows of Dask leave it out.")
     signal, strategy = signal_name(clf), clf.strategy
     for name, value, known in (
         ("signal", signal, ("auto", *_SIGNALS)),
@@ -116,10 +120,6 @@ def _check(clf: Any, base: Any, finder: Any) -> None:
     ):
         if not isinstance(value, str) or value not in known:
             raise ValueError(f"{name}={value!r} needs all rows in memory; for rows of Dask use one of {list(known)}.")
-    if clf.cv is not None:
-        raise ValueError("cv needs all rows in memory; for rows of Dask pass trusted, or X_val and y_val.")
-    if clf.compute_std:
-        raise ValueError("compute_std=True needs all rows in memory; for rows of Dask leave it out.")
 
 
 def _read(

@@ -58,11 +58,10 @@ class DaskBlocks:
     def of(cls, X: Any) -> DaskBlocks:
         """The blocks of a Dask array or data frame."""
         client = _client()
-        X = _as_array(X)
         if X.ndim != 2:
             raise ValueError(f"X has {X.ndim} dimensions, expected 2: rows and columns.")
-        X = X if X.numblocks[1] == 1 else X.rechunk({1: -1})
-        futures = client.map(as_block, client.compute(list(X.to_delayed()[:, 0])), pure=False)
+        X = X.rechunk({1: -1}) if getattr(X, "numblocks", (1, 1))[1] != 1 else X
+        futures = client.map(as_block, _parts(client, X), pure=False)
         shapes = client.gather(client.map(_shape, futures, pure=False))
         kept = [(future, n) for future, (n, _) in zip(futures, shapes, strict=True) if n > 0]
         if not kept:
@@ -131,13 +130,12 @@ class DaskBlocks:
 
     def aligned(self, array: Any, name: str) -> Any:
         """A Dask array or series, or an array in memory, with one entry for each row, in chunks as of X."""
-        if not _is_lazy(array):
+        if not hasattr(array, "to_delayed"):
             array = da.from_array(np.asarray(array), chunks=-1)
-        array = _as_array(array)
-        if any(np.isnan(size) for size in array.chunks[0]):
-            futures = self._client.compute(list(array.to_delayed().ravel()))
-            lengths = self._client.gather(self._client.map(len, futures, pure=False))
-            array = _concatenated(futures, lengths, array.shape[1:], array.dtype)
+        if not hasattr(array, "chunks") or any(np.isnan(size) for size in array.chunks[0]):
+            futures = _parts(self._client, array)
+            lengths, (dtype, *_) = zip(*self._client.gather(self._client.map(_kind, futures, pure=False)), strict=True)
+            array = _concatenated(futures, lengths, (), dtype)
         if array.shape[0] != self.shape[0]:
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: X has {self.shape[0]}, {name} has "
@@ -209,13 +207,14 @@ def _client() -> Client:
         ) from error
 
 
-def _is_lazy(array: Any) -> bool:
-    return hasattr(array, "dask") or hasattr(array, "to_dask_array")
+def _parts(client: Client, X: Any) -> list[Future]:
+    """The chunks of a Dask array, or the partitions of a data frame or series as arrays."""
+    futures = client.compute(list(np.ravel(X.to_delayed())))
+    return futures if hasattr(X, "chunks") else client.map(np.asarray, futures, pure=False)
 
 
-def _as_array(X: Any) -> Any:
-    """A Dask array, of a Dask array or data frame."""
-    return X.to_dask_array() if hasattr(X, "to_dask_array") else X
+def _kind(array: Any) -> tuple[int, Any]:
+    return len(array), array.dtype
 
 
 def _concatenated(futures: list[Future], lengths: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -461,7 +461,14 @@ def as_block(block: Any) -> Any:
         block = np.asarray(block)
         if block.ndim != 2:
             raise ValueError(f"blocks: one block has {block.ndim} dimensions, expected 2: rows and columns.")
-    return block if block.dtype in (np.float32, np.float64) else block.astype(np.float64)
+    if block.dtype in (np.float32, np.float64):
+        return block
+    try:
+        return block.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"blocks: values of type {block.dtype} are no numbers ({error}). Encode them first."
+        ) from error
 
 
 def _bytes_of(block: Any) -> int:

@@ -32,9 +32,9 @@ from skrdia._validation import check_labels, check_sample_weight, encode, one_ho
 from skrdia.blocks import RowBlocks
 from skrdia.views import as_view
 from skrdia.views._base import Array
-from skrdia.views._blockwise import Blockwise
+from skrdia.views._blockwise import Blockwise, check_finite
 from skrdia.views._links import Sigmoid, Softmax
-from skrdia.views._logistic import class_weights
+from skrdia.views._logistic import check_n_columns, class_weights
 from skrdia.views._logistic_rows import LogisticLinearization, LogisticModel
 from skrdia.views._products import Products
 
@@ -287,6 +287,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         if blocks is None:
             X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
             return _logits(X, full)
+        check_n_columns(self, blocks)
         return blocks.each(_logits, full.shape[1], shared=(full,))
 
     def __sklearn_tags__(self) -> Tags:
@@ -337,15 +338,15 @@ class _Objective:
                 u = self._model.gather(full) / self._scale
         options: dict[str, Any] = {"maxiter": self._estimator.max_iter, "gtol": 0.0}
         params: dict[str, Any] = {"jac": True, "callback": self._stop}
-        if self._estimator.solver == "lbfgs":  # the limits of scikit-learn
-            options |= {"ftol": 64 * np.finfo(np.float64).eps, "maxls": 50, "maxfun": np.inf}
+        if self._estimator.solver == "lbfgs":
+            options |= {"ftol": np.finfo(np.float64).eps, "maxls": 50, "maxfun": np.inf}
             params["method"] = "L-BFGS-B"
         else:
             params |= {"method": "trust-ncg", "hessp": self._product}
         if self._estimator.max_iter > 0:
             result = cast(Any, minimize)(self._value_and_gradient, u, options=options, **params)
             u, self.n_iter = result.x, int(result.nit)
-            self._warn()
+            self._warn(result)
         return self._model.scatter(self._scale * u)
 
     def _value_and_gradient(self, u: Array) -> tuple[float, Array]:
@@ -378,8 +379,8 @@ class _Objective:
         if self._slope <= self._estimator.tol:
             raise StopIteration
 
-    def _warn(self) -> None:
-        if self._slope <= self._estimator.tol:
+    def _warn(self, result: OptimizeResult) -> None:
+        if self._slope <= self._estimator.tol or result.success:  # or no change within the precision of the objective
             return
         if self.n_iter >= self._estimator.max_iter:
             reason, remedy = (
@@ -397,6 +398,7 @@ class _Objective:
 
 
 def _diagonal_at_zero(X: Any, targets: Array, class_weight: Array, model: LogisticModel) -> Array:
+    check_finite(X)
     return LogisticLinearization(model, X).hessian_diagonal(targets @ class_weight)
 
 

@@ -18,7 +18,7 @@ from skrdia._validation import is_sparse
 from skrdia.views._base import Array, Linearization, Softened
 from skrdia.views._logistic_rows import LogisticLinearization, LogisticModel
 
-__all__ = ["Blockwise"]
+__all__ = ["Blockwise", "check_finite"]
 
 
 class Blockwise:
@@ -55,9 +55,14 @@ class Blockwise:
         return Blockwise(self._model, self._blocks, self._width, factor * self._factor)
 
 
+def check_finite(X: Any) -> None:
+    """Raise ValueError where a block has a missing or infinite number."""
+    assert_all_finite(X.data if is_sparse(X) else X, input_name="X")
+
+
 def _known(X: Any, model: LogisticModel, factor: float) -> Array:
     """Of each row its log-probabilities and mu, which the other functions are given again."""
-    assert_all_finite(X.data if is_sparse(X) else X, input_name="X")
+    check_finite(X)
     at = LogisticLinearization(model, X, factor=factor)
     return np.hstack([at.log_proba, at._mu])
 

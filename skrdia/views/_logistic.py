@@ -16,7 +16,7 @@ from skrdia.views._blockwise import Blockwise
 from skrdia.views._links import Sigmoid, Softmax
 from skrdia.views._logistic_rows import LogisticLinearization, LogisticModel
 
-__all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory", "class_weights"]
+__all__ = ["LogisticRegressionFactory", "LogisticView", "SGDFactory", "check_n_columns", "class_weights"]
 
 _DRAFT_TOL = 1e-3
 """Gradient at which a fit of which only the held-out loss matters may stop."""
@@ -66,13 +66,14 @@ class LogisticView:
     def linearize(self, X: Any) -> Linearization:
         blocks = as_blocks(X)
         if blocks is not None:
-            _check_n_columns(self._estimator, blocks)
+            check_n_columns(self._estimator, blocks)
             return Blockwise(self.model, blocks, len(self.classes_))
         X = validate_data(self._estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         return LogisticLinearization(self.model, X)
 
 
-def _check_n_columns(estimator: Any, blocks: Any) -> None:
+def check_n_columns(estimator: Any, blocks: Any) -> None:
+    """Raise ValueError unless the blocks have the columns that the estimator was fitted on."""
     if blocks.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X has {blocks.shape[1]} features, but {type(estimator).__name__} is expecting "

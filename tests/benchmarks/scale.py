@@ -14,6 +14,7 @@ import argparse
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,12 +111,13 @@ def step_two(n: int, d: int) -> None:
     X, y = make_ctr_like(n + 10_000, d, 15, random_state=0)
     X, X_val, y, y_val = X[:n], X[n:], y[:n], y[n:]
     model = LogisticRegression(C=0.1, max_iter=20).fit(X[:100_000], y[:100_000])
-    Path("/proc/self/clear_refs").write_text("5")
-    before = peak_gib()
     start = time.perf_counter()
     result = influence(model, X, y, X_val, y_val)
     seconds = time.perf_counter() - start
-    print(seconds / result.diagnostics["n_products"], seconds, result.diagnostics["n_products"], peak_gib() - before)
+    tracemalloc.start()
+    influence(model, X, y, X_val, y_val)
+    memory = tracemalloc.get_traced_memory()[1] / 2**30
+    print(seconds / result.diagnostics["n_products"], seconds, result.diagnostics["n_products"], memory)
 
 
 def growth() -> None:
