@@ -210,6 +210,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.classes_, self.n_features_in_ = classes, blocks.shape[1]
         if names is not None and all(isinstance(name, str) for name in names):
             self.feature_names_in_ = np.asarray(list(names), dtype=object)
+        elif names is None and hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         problem = _Objective(self, blocks, targets)
         full = problem.minimum(start)
         self.coef_, self.intercept_ = np.ascontiguousarray(full[:-1].T), full[-1].copy()

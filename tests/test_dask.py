@@ -1,5 +1,7 @@
 """Rows of Dask: the numbers of rows in memory, results that stay on the cluster, and workers that are lost."""
 
+import os
+import signal
 import threading
 import time
 
@@ -70,11 +72,10 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fit_is_that_of_rows_in_memory(client, kind):
     rows, labels = KINDS[kind]
-    model, known = BASE.fit(rows(X), labels(Y)), clone(BASE).fit(X, Y)
+    model, known = clone(BASE).fit(rows(X), labels(Y)), clone(BASE).fit(X, Y)
     assert_allclose(model.coef_, known.coef_, atol=1e-6)
     assert_array_equal(model.predict(rows(X)).compute(), known.predict(X))
     assert_allclose(model.predict_proba(rows(X)).compute(), known.predict_proba(X), atol=1e-6)
-    assert_array_equal(model.predict(X), known.predict(X))
     if kind == "frame":
         assert model.feature_names_in_.tolist() == [f"c{j}" for j in range(12)]
 
@@ -214,7 +215,7 @@ def test_without_a_cluster(monkeypatch):
 
     monkeypatch.setattr("skrdia._dask_blocks.get_client", missing)
     with pytest.raises(ValueError, match="client = Client"):
-        BASE.fit(lazy(X), lazy(Y))
+        clone(BASE).fit(lazy(X), lazy(Y))
 
 
 def test_a_lost_worker(client):
@@ -233,13 +234,12 @@ def test_a_lost_worker(client):
         clone(model).set_params(max_iter=1, tol=1.0).fit(rows, lazy(Y, 100))  # the workers have loaded everything
         victim = next(iter(cluster.workers.values()))
         pid = victim.pid
-        killer = threading.Timer(1.0, victim.process.process.kill)
+        killer = threading.Timer(1.0, os.kill, (pid, signal.SIGKILL))
         killer.start()
-        fitted, passes = clone(model), 0
+        fitted = clone(model)
         until = time.monotonic() + 60.0
         while victim.pid == pid and time.monotonic() < until:  # fits go on until the worker has been replaced
             fitted = clone(model).fit(rows, lazy(Y, 100))
-            passes += 1
         killer.join()
         again = clone(model).fit(rows, lazy(Y, 100))
     assert victim.pid != pid
