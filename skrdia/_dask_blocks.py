@@ -1,9 +1,9 @@
 """Rows on the workers of a Dask cluster, as blocks: their products are computed where they are.
 
 Each chunk of rows is one block, held by its worker. A function of the blocks becomes a task for each of them. What is
-shared, such as the vector of a product, is sent to all workers; what is summed is added up in a tree over the cluster,
-always in the order of the blocks, so that the numbers do not depend on where a block is. A task whose worker is lost
-runs again elsewhere, as do those that made its block.
+shared, such as the vector of a product, is fetched by each worker once; what is summed is added up in a tree over the
+cluster, always in the order of the blocks, so that the numbers do not depend on where a block is. A task whose worker
+is lost runs again elsewhere, as do those that made its block.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.distributed import Client, Future, get_client
-from distributed import KilledWorker
-from distributed.client import FutureCancelledError
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -27,9 +26,6 @@ __all__ = ["DaskBlocks", "check_targets", "checked_weight", "labels_of"]
 
 _SMALL_BYTES = 2**16
 """Of an array that goes with every task, instead of ahead of them."""
-
-_ATTEMPTS = 3
-"""At a sum, when what was shared is lost with the last worker that had it."""
 
 _REMEMBERED = 8
 """Arrays whose chunks are held for the next product."""
@@ -85,30 +81,31 @@ class DaskBlocks:
 
     def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
         """The sum of what a function makes of each block, added up on the cluster; see `RowBlocks`."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                parts = self._map(function, rowwise, [self.share(value) for value in shared])
-                while len(parts) > 1:
-                    groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
-                    parts = [self._client.submit(_sum, group, pure=False) for group in groups]
-                return np.array(parts[0].result())
-            except (FutureCancelledError, KilledWorker):
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError
+        parts = self._map(function, rowwise, [self.share(value) for value in shared])
+        while len(parts) > 1:
+            groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
+            parts = [self._client.submit(_sum, group, pure=False) for group in groups]
+        return np.array(parts[0].result())
 
     def share(self, value: Any) -> Any:
-        """A copy of the value on every worker."""
+        """The value on the cluster, from where every worker fetches it once.
+
+        It is the result of a task, which runs again where it is lost; scattered data would be lost with its worker.
+        """
         if isinstance(value, Future) or np.isscalar(value) or getattr(value, "nbytes", np.inf) <= _SMALL_BYTES:
             return value
-        return self._client.scatter(value, broadcast=True, hash=False)
+        return self._submit_large(_same, value)
+
+    def _submit_large(self, function: Callable[[Any], Any], value: Any) -> Future:
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self._client.submit(function, value, pure=False)
 
     def above(self, X: Any) -> DaskBlocks:
-        """These rows, and below them other blocks, or rows in memory, of which every worker gets a copy."""
+        """These rows, and below them other blocks, or rows in memory, which become one block."""
         if isinstance(X, DaskBlocks):
             chunks, futures = X.chunks, X._futures
         else:
-            chunks, futures = (X.shape[0],), [self._client.scatter(as_block(X), broadcast=True, hash=False)]
+            chunks, futures = (X.shape[0],), [self._submit_large(as_block, X)]
         if X.shape[1] != self.shape[1]:
             raise ValueError(f"X_val has {X.shape[1]} columns, expected {self.shape[1]}, as X has.")
         return DaskBlocks(self.chunks + chunks, self.shape[1], self._futures + futures, self._client)
@@ -224,6 +221,10 @@ def _concatenated(futures: list[Future], lengths: Any, shape: tuple[int, ...], d
     graph = {(name, i, *(0 for _ in shape)): future for i, (future, _) in enumerate(kept)}
     chunks = (tuple(n for _, n in kept), *((size,) for size in shape))
     return da.Array(graph, name, chunks, meta=np.empty((0,) * (1 + len(shape)), dtype))
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _shape(X: Any) -> tuple[int, int]:
