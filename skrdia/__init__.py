@@ -7,6 +7,7 @@ from skrdia._detector import InfluenceLabelDetector
 from skrdia._influence import Influence, influence
 from skrdia._ledger import Ledger
 from skrdia._matrix import influence_matrix
+from skrdia._memory import MemoryEstimate, estimate_memory
 from skrdia._rdia import RDIAClassifier
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ __all__ = [
     "Influence",
     "InfluenceLabelDetector",
     "Ledger",
+    "MemoryEstimate",
     "RDIAClassifier",
     "compare_strategies",
+    "estimate_memory",
     "influence",
     "influence_matrix",
 ]

@@ -313,7 +313,8 @@ def _by_choice(clf: Any, base: Any, finder: Any, rows: _Rows, first: _Evidence, 
         if candidate.signal in _SIGNALS and candidate.strategy in _STRATEGIES
     ]
     cache, report = check_memory(clf.memory).cache, print if clf.verbose else str
-    choice: Choice = cache(choose, ignore=["n_jobs", "report"])(problem, tried, clf.n_jobs, report)
+    remembered = cache(choose, ignore=["n_jobs", "report", "cache"])
+    choice: Choice = remembered(problem, tried, clf.n_jobs, report, cache)
     known = {(1.0, rows.given.name): first}
     proposals = {c: _targets(clf, rows, c, problem.detectors, known) for c in choice.mixture}
     labels = rows.blocks.hold(_mixed(rows, choice.mixture, proposals))

@@ -78,10 +78,15 @@ def detect(
     options: Options = DEFAULTS,
     best_epoch: bool = True,
     seed: int | None = None,
+    cache: Callable[..., Any] | None = None,
 ) -> tuple[Any, Solved]:
-    """The trained estimator, and what its influences say of every label of every row."""
+    """The trained estimator, and what its influences say of every label of every row.
+
+    `cache` remembers the trained estimator, so that a run which is interrupted in step II need not train again.
+    """
     judges = (X_val, targets_val) if best_epoch else None
-    estimator = fit_targets(estimator, X, targets, classes, judges=judges, seed=seed)
+    train = fit_targets if cache is None else cache(fit_targets)
+    estimator = train(estimator, X, targets, classes, judges=judges, seed=seed)
     view = as_view(estimator, options)
     if not np.array_equal(view.classes_, classes):
         raise ValueError(
@@ -132,7 +137,7 @@ def folds(targets: Array, n_splits: int) -> list[Split]:
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_splits)]
 
 
-def _uncached(function: Any) -> Any:
+def _uncached(function: Any, ignore: Any = None) -> Any:
     return function
 
 
@@ -188,7 +193,7 @@ class Evidence:
     targets_val: Array | None
     hessian: Any = "newton-cg"
     seed: int | None = None
-    cache: Callable[[Any], Any] = _uncached
+    cache: Callable[..., Any] = _uncached
     splits: list[Split] = field(default_factory=list)
     options: Options = DEFAULTS
     best_epoch: bool = True
@@ -217,7 +222,8 @@ class Evidence:
         assert self.targets_val is not None
         arguments = (self.classes, self.X_val, self.targets_val, self.hessian, self.seed)
         params = {"options": self.options, "best_epoch": self.best_epoch, "seed": self.training_seed}
-        return self.cache(detect)(self.detectors[0], self.X, self.targets, *arguments, **params)
+        found = self.cache(detect, ignore=["cache"])
+        return found(self.detectors[0], self.X, self.targets, *arguments, **params, cache=self.cache)
 
     @property
     def influences(self) -> Array:

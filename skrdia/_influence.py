@@ -41,7 +41,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrdia._validation import check_labels, check_sample_weight, encode, one_hot
 from skrdia.curvature import Curvature
-from skrdia.solvers import _DIRECT_MAX, SOLVERS, Solution
+from skrdia.solvers import DIRECT_MAX, SOLVERS, Solution
 from skrdia.views import Linearization, Options, View, as_view, soften
 from skrdia.views._base import Array
 
@@ -229,7 +229,7 @@ _BLOCK_NUMBERS = 2**24
 
 def _blocks(n_rows: int, n_parameters: int) -> Iterator[slice]:
     """Large blocks where a solver may factorise the Hessian for each of them; else nothing is gained by them."""
-    return gen_batches(n_rows, max(1, _BLOCK_NUMBERS // n_parameters) if n_parameters <= _DIRECT_MAX else 1)
+    return gen_batches(n_rows, max(1, _BLOCK_NUMBERS // n_parameters) if n_parameters <= DIRECT_MAX else 1)
 
 
 def loss_gradients(at: Any, targets: Array, rows: NDArray[np.intp]) -> Array:

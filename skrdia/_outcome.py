@@ -128,7 +128,8 @@ def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice,
     if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
         return cache(choose_net, ignore=["n_jobs", "report"])(problem, clf.n_jobs, _report(clf))
     tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
-    return cache(choose, ignore=["n_jobs", "report"])(problem, tried, clf.n_jobs, _report(clf)), NO_MORE
+    remembered = cache(choose, ignore=["n_jobs", "report", "cache"])
+    return remembered(problem, tried, clf.n_jobs, _report(clf), cache), NO_MORE
 
 
 def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:

@@ -298,9 +298,13 @@ def _keeps_classes(problem: Problem, labels: Array) -> bool:
 
 
 def choose(
-    problem: Problem, tried: list[Candidate], n_jobs: int | None = None, report: Callable[[str], object] = str
+    problem: Problem,
+    tried: list[Candidate],
+    n_jobs: int | None = None,
+    report: Callable[[str], object] = str,
+    cache: Callable[..., Any] | None = None,
 ) -> Choice:
-    """Choose among doing nothing, the trusted rows only, and the candidates."""
+    """Choose among doing nothing, the trusted rows only, and the candidates; `cache` remembers each fold."""
     if (condition := too_few_rows(problem)) is not None:
         return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None)
     fold = interleaved_folds(problem.targets_val, _N_FOLDS)
@@ -308,8 +312,9 @@ def choose(
     tasks = [problem.without(fold == i, rng) for i in range(_N_FOLDS)]
     held_out = [take(problem.X_val, fold == i) for i in range(_N_FOLDS)]
     results = []
+    examine = _examine if cache is None else cache(_examine)
     for result in Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_examine)(task, tried, rows) for task, rows in zip(tasks, held_out, strict=True)
+        delayed(examine)(task, tried, rows) for task, rows in zip(tasks, held_out, strict=True)
     ):
         results.append(result)
         report(f"[RDIA] alpha='auto': fold {len(results)} of {_N_FOLDS}, {len(result[0])} candidates")

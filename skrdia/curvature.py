@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
+from skrdia._progress import tell
 from skrdia.views._base import Array, Layer, Linearization
 
 __all__ = ["Curvature"]
@@ -81,6 +82,7 @@ class Curvature(LinearOperator):
         v = v.ravel()
         Hv = (_product(self._at, self._weight, v) + self._penalty * v) / self.total + self.damping * v
         self.n_products += 1
+        tell(f"step II: {self.n_products} products with the Hessian over {len(self._weight):,} rows", is_minor=True)
         if (length := v @ v) > 0.0:
             self.observe(float(v @ Hv / length))
         return Hv

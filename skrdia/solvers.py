@@ -233,7 +233,7 @@ SOLVERS: dict[str, Callable[..., Solution]] = {
 DETERMINISTIC = frozenset({"newton-cg", "direct", "ekfac", "identity"})
 """Solvers that ignore `random_state`."""
 
-_DIRECT_MAX = 20_000
+DIRECT_MAX = 20_000
 """Most parameters for which "direct" forms the Hessian: 3.2 GB."""
 
 
@@ -248,10 +248,10 @@ class Factor:
 
     def __init__(self, H: Curvature) -> None:
         p = H.shape[0]
-        if p > _DIRECT_MAX:
+        if p > DIRECT_MAX:
             raise ValueError(
                 f"hessian='direct' forms the dense Hessian, {p} x {p} numbers ({8e-9 * p * p:,.0f} GB), and is limited "
-                f"to {_DIRECT_MAX} parameters. Use hessian='newton-cg', which never forms it."
+                f"to {DIRECT_MAX} parameters. Use hessian='newton-cg', which never forms it."
             )
         dense = H.toarray()
         H.observe(*dense.diagonal().tolist())

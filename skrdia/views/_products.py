@@ -39,7 +39,7 @@ _CACHE_ROWS = 2**14
 """For which f is computed at once, so that its temporary arrays stay in the cache."""
 
 _CONVERTED_NONZEROS = 2**22
-"""Of the float64 copy of a block of sparse rows."""
+"""Of the copy, converted or squared, of a block of sparse rows."""
 
 _WORTH_A_THREAD = 2**21
 """Multiplications that take longer than to start a thread."""
@@ -73,7 +73,8 @@ class Products:
         """(X ** power)' G, (d, q)."""
 
         def add(rows: slice, X: Any) -> Array:
-            return _total(_transposed_times(_powered(B, power), G[block]) for block, B in self._blocks(rows, X))
+            blocks = self._blocks(rows, X, is_copied=power != 1)
+            return _total(_transposed_times(_powered(B, power), G[block]) for block, B in blocks)
 
         return _total(self._each(add, G.shape[1]))
 
@@ -118,12 +119,12 @@ class Products:
             self._parts[n_threads] = [(rows, self._X if n_threads == 1 else _cut(self._X, rows)) for rows in slices]
         return self._parts[n_threads]
 
-    def _blocks(self, rows: slice, X: Any) -> Iterator[tuple[slice, Any]]:
-        """Positions among all rows, and the rows in float64."""
+    def _blocks(self, rows: slice, X: Any, is_copied: bool = False) -> Iterator[tuple[slice, Any]]:
+        """Positions among all rows, and the rows in float64; small ones where the rows are copied."""
         n_rows = X.shape[0]
         if not self._is_sparse:
             size = max(1, _CACHE_BYTES // (8 * max(1, X.shape[1])))
-        elif X.dtype != np.float64:
+        elif is_copied or X.dtype != np.float64:
             size = max(1, int(_CONVERTED_NONZEROS / max(1.0, X.nnz / max(1, n_rows))))
         else:
             size = max(1, n_rows)

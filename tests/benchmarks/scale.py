@@ -1,12 +1,13 @@
 """What the package costs at scale, as ratios within one run.
 
-    python tests/benchmarks/scale.py product | avazu | growth | disk | dask
+    python tests/benchmarks/scale.py product | avazu | growth | memory | disk | dask
 
 product  one curvature product over the two products that it consists of, CSR 3,000,000 x 1,000,000 with 15 non-zeros
          a row and dense 200,000 x 1,000, in float64 and float32, with one thread and with all
 avazu    14,600,000 x 1,000,000 click-like rows of 15 non-zeros: base fit, influences, relabel, refit, and peak memory
 growth   exponents of time and memory of step II in n and d
-disk     the same from files three times as large as the memory that the process may take, against in memory
+memory   `estimate_memory` over the peak of a fit, both without the rows
+disk     base fit and influences from a file three times as large as the memory of the process, against in memory
 dask     two worker processes against this one on 10,000,000 x 100,000 rows of 15 non-zeros, and with one worker killed
 
 `avazu ours` fits with `skrdia.linear_model.LogisticRegression` instead of scikit-learn's.
@@ -33,7 +34,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from skrdia import RDIAClassifier, influence
+from skrdia import RDIAClassifier, estimate_memory, influence
 from skrdia.blocks import RowBlocks
 from skrdia.datasets import make_ctr_like
 from skrdia.linear_model import LogisticRegression as BlockLogisticRegression
@@ -153,18 +154,33 @@ def growth() -> None:
             print(f"  exponent of {what} in {name}: {np.polyfit(axis, np.log(table[:, column]), 1)[0]:.2f}", flush=True)
 
 
-DISK_ROWS, DISK_COLUMNS = 15_000_000, 50
-"""Of the table on disk: 5.6 GiB."""
+def memory() -> None:
+    rng = np.random.default_rng(0)
+    for n, d, n_classes in ((500_000, 100, 2), (200_000, 100, 10), (20_000, 300_000, 2), (20_000, 100_000, 5)):
+        X, y = make_ctr_like(n, d, 15, random_state=0)[0], rng.integers(0, n_classes, n)
+        for kind in (LogisticRegression, BlockLogisticRegression):
+            clf = RDIAClassifier(kind(max_iter=5), alpha=1.0)
+            tracemalloc.start()
+            clf.fit(X, y, trusted=np.arange(n) % 50 == 0)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            estimate = estimate_memory(X, n_classes=n_classes)
+            guess = estimate.copy + estimate.results + max(estimate.base_fit, estimate.newton_cg)
+            print(f"  {n:,} x {d:,}, {n_classes} classes: {peak / 2**30:.3f} GiB, estimated {guess / 2**30:.3f} GiB")
+
+
+DISK_ROWS, DISK_COLUMNS = 2_000_000, 400
+"""Of the table on disk: 6.0 GiB."""
 
 
 def disk(share: float = 3.0) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("SKRDIA_SCRATCH")) as folder:
         path = Path(folder) / "X.npy"
         X = np.lib.format.open_memmap(path, "w+", np.float64, (DISK_ROWS, DISK_COLUMNS))
-        rng, direction = np.random.default_rng(0), np.random.default_rng(1).standard_normal(DISK_COLUMNS) / 7.0
+        rng, direction = np.random.default_rng(0), np.random.default_rng(1).standard_normal(DISK_COLUMNS) / 20.0
         y = np.empty(DISK_ROWS, dtype=np.int8)
-        for start in range(0, DISK_ROWS, 1_000_000):
-            rows = slice(start, start + 1_000_000)
+        for start in range(0, DISK_ROWS, 100_000):
+            rows = slice(start, start + 100_000)
             X[rows] = rng.standard_normal((len(X[rows]), DISK_COLUMNS))
             y[rows] = X[rows] @ direction + rng.logistic(size=len(X[rows])) > 0
         X.flush()
@@ -255,6 +271,7 @@ PARTS = {
     "product": product,
     "avazu": avazu,
     "growth": growth,
+    "memory": memory,
     "step": step_two,
     "disk": disk,
     "on-disk": on_disk,
