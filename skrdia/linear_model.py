@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
@@ -281,6 +282,26 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         z, classes = self._logits(X), self.classes_
         codes = (z[:, 0] > 0.0).astype(np.intp) if len(classes) == 2 else z.argmax(axis=1)
         return codes.map_blocks(classes.__getitem__, dtype=classes.dtype) if is_dask(codes) else classes[codes]
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, RowBlocks, Dask array, Dask data frame} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Share of the rows, or of their weight, whose label is predicted.
+        """
+        predicted, labels = np.asarray(self.predict(X)), np.asarray(y)
+        return float(accuracy_score(labels, predicted, sample_weight=sample_weight))
 
     def _logits(self, X: Any) -> Any:
         check_is_fitted(self)

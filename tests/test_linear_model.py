@@ -44,6 +44,7 @@ def test_the_optimum_is_that_of_scikit_learn(name, params, solver):
     assert_allclose(model.predict_proba(X), known.predict_proba(X), atol=1e-6)
     assert_allclose(model.decision_function(X), known.decision_function(X), atol=1e-4)
     assert_array_equal(model.predict(X), known.predict(X))
+    assert model.score(X, y, weight) == pytest.approx(known.score(X, y, weight))
 
 
 def test_without_a_penalty():

@@ -37,8 +37,8 @@ def table(part: str):
         X, y, X_val, y_val = dense_table(n_val=N_VAL)
         return X, y, X_val, y_val, 1.0
     if part == "mnist":
-        with np.load(Path(os.environ["SKRDIA_DATA"]) / "mnist.npz") as data:
-            X, y = data["X"].reshape(len(data["X"]), -1)[:6_000] / 255.0, data["y"][:6_000].astype(int)
+        with np.load(next(Path(os.environ["SKRDIA_DATA"]).rglob("mnist.npz"))) as data:
+            X, y = data["X_train"][:6_000].reshape(6_000, -1) / 255.0, data["y_train"][:6_000].astype(int)
         return X[:5_000], y[:5_000], X[5_000:], y[5_000:], 0.01
     X, y = text_table(72_000 + N_VAL)
     return X[:72_000], y[:72_000], X[72_000:], y[72_000:], 1.0
