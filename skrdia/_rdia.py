@@ -301,8 +301,9 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix, data frame, RowBlocks} of shape (n_samples, n_features)
+            Training rows. A Dask array or data frame stays on its cluster, see `skrdia.dask`: y, weights and masks may
+            then be of Dask too, and so are the attributes with an entry for each row.
         y : array-like of shape (n_samples,)
             Labels, of which some may be wrong.
         sample_weight : array-like of shape (n_samples,), default=None
