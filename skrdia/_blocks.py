@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skrdia.blocks import RowBlocks
+from skrdia.blocks import Blocks
 
 __all__ = ["as_blocks", "is_dask"]
 
@@ -16,7 +16,7 @@ def is_dask(X: Any) -> bool:
 
 def as_blocks(X: Any) -> Any:
     """The blocks of rows that come in blocks, else None."""
-    if isinstance(X, RowBlocks) or hasattr(X, "list_of"):
+    if isinstance(X, Blocks):
         return X
     if is_dask(X):
         from skrdia._dask_blocks import DaskBlocks  # loads dask

@@ -21,12 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
-from skrdia._dask_blocks import DaskBlocks, checked_weight, labels_of
+from skrdia._dask_blocks import DaskBlocks, checked_weight, encoded, labels_of
 from skrdia._influence import Solved, solve_influence
 from skrdia._noise_model import apply_channel, channel_of
 from skrdia._outcome import options_of, signal_name
 from skrdia._progress import listening
 from skrdia._repair import entry, propose, sentence
+from skrdia._rows import check_judges
 from skrdia._train import safe_log
 from skrdia._tuning import NOTHING, TRUSTED_ONLY, Candidate, Choice, Problem, candidates, choose, detectors_to_try
 from skrdia._validation import check_labels, encode, one_hot
@@ -154,12 +155,8 @@ def _read(
     judges = (
         (blocks, blocks.hold(given * (weight * mask)[:, None])) if X_val is None else _outside(X_val, y_val, classes)
     )
-    missing = classes[np.asarray(judges[1].sum(axis=0)) == 0.0]
-    if len(missing):
-        raise ValueError(
-            f"The validation rows have no row with positive weight of class {missing[:10].tolist()}. Judged by them, "
-            "every training row of that class would look harmful. Add such rows, or hold out more rows."
-        )
+    source = "y_val" if X_val is not None else "validation_fraction" if trusted is None else "trusted"
+    check_judges(np.asarray(judges[1].sum(axis=0))[None], classes, source)
     return _Rows(blocks, y, classes, given, training, mask, fold, judges, X_val is not None)
 
 
@@ -167,7 +164,7 @@ def _outside(X_val: Any, y_val: Any, classes: NDArray[Any]) -> tuple[Any, Any]:
     if hasattr(X_val, "dask"):
         blocks = DaskBlocks.of(X_val)
         y_val = blocks.aligned(y_val, "y_val")
-        return blocks, blocks.each(_one_hot, len(classes), y_val, shared=(classes,))
+        return blocks, encoded(blocks, y_val, classes, "y_val")
     labels = check_labels(y_val, "y_val")
     return X_val, one_hot(encode(labels, classes, "y_val"), len(classes))
 
@@ -317,9 +314,9 @@ def _by_choice(clf: Any, base: Any, finder: Any, rows: _Rows, first: _Evidence, 
     choice: Choice = remembered(problem, tried, clf.n_jobs, report, cache)
     known = {(1.0, rows.given.name): first}
     proposals = {c: _targets(clf, rows, c, problem.detectors, known) for c in choice.mixture}
-    labels = rows.blocks.hold(_mixed(rows, choice.mixture, proposals))
+    labels = rows.blocks.hold(_mixed(choice.mixture, proposals))
     kept = {c: share for c, share in choice.mixture.items() if c != TRUSTED_ONLY}
-    likeliest = rows.blocks.hold(_mixed(rows, kept, proposals)) if kept else da.zeros_like(rows.given)
+    likeliest = rows.blocks.hold(_mixed(kept, proposals)) if kept else da.zeros_like(rows.given)
     remains = (rows.given * likeliest).sum(axis=1)
     training, heaviest = ~rows.mask, choice.heaviest
     n_judges = f"{len(problem.given):,} training and {len(problem.targets_val):,} validation rows"
@@ -368,7 +365,7 @@ def _targets(
     return labels
 
 
-def _mixed(rows: _Rows, shares: dict[Candidate, float], proposals: dict[Candidate, Any]) -> Any:
+def _mixed(shares: dict[Candidate, float], proposals: dict[Candidate, Any]) -> Any:
     total = sum(shares.values())
     return sum(share / total * proposals[c] for c, share in shares.items())
 
@@ -400,10 +397,6 @@ def _store(clf: Any, base: Any, rows: _Rows, first: _Evidence, repaired: _Repair
     clf.history_ = repaired.history
     clf.termination_condition_ = repaired.condition
     clf.diagnostics_ = solved.diagnostics
-
-
-def _one_hot(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> Array:
-    return one_hot(encode(y, classes, "y_val"), len(classes))
 
 
 def _first_posterior(X: Any, proba: Array, given: Array) -> Array:

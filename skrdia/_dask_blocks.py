@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skrdia._validation import check_labels, encode, is_sparse, one_hot
-from skrdia.blocks import FAN_IN, as_block
+from skrdia.blocks import FAN_IN, Blocks, as_block
 
-__all__ = ["DaskBlocks", "check_targets", "checked_weight", "labels_of"]
+__all__ = ["DaskBlocks", "check_targets", "checked_weight", "encoded", "labels_of"]
 
 _SMALL_BYTES = 2**16
 """Of an array that goes with every task, instead of ahead of them."""
@@ -31,7 +31,7 @@ _REMEMBERED = 8
 """Arrays whose chunks are held for the next product."""
 
 
-class DaskBlocks:
+class DaskBlocks(Blocks):
     """The rows of a Dask array, persisted on the workers.
 
     Attributes
@@ -179,7 +179,12 @@ def labels_of(blocks: DaskBlocks, y: Any, where: Any = None) -> tuple[NDArray[An
     where = da.ones(blocks.shape[0], chunks=(blocks.chunks,), dtype=bool) if where is None else where
     parts = blocks.list_of(_labels, y, where)
     classes = np.unique(np.concatenate(parts))
-    return classes, blocks.each(_one_hot, len(classes), y, shared=(classes,))
+    return classes, encoded(blocks, y, classes, "y")
+
+
+def encoded(blocks: DaskBlocks, y: Any, classes: NDArray[Any], name: str) -> Any:
+    """A one in the column of each row's label, (n, K), as a Dask array."""
+    return blocks.each(_one_hot, len(classes), y, shared=(classes, name))
 
 
 def checked_weight(blocks: DaskBlocks, sample_weight: Any) -> Any:
@@ -246,5 +251,5 @@ def _labels(X: Any, y: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
     return np.unique(check_labels(y[where])) if where.any() else y[:0]
 
 
-def _one_hot(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
-    return one_hot(encode(y, classes, "y"), len(classes))
+def _one_hot(X: Any, y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.float64]:
+    return one_hot(encode(y, classes, name), len(classes))

@@ -16,7 +16,18 @@ from skrdia._validation import check_labels, check_sample_weight, encode, one_ho
 from skrdia.blocks import RowBlocks
 from skrdia.views._base import Array
 
-__all__ = ["Fold", "Rows", "Split", "check_pair", "check_trusted", "hold_out", "split_rows", "stack", "take"]
+__all__ = [
+    "Fold",
+    "Rows",
+    "Split",
+    "check_judges",
+    "check_pair",
+    "check_trusted",
+    "hold_out",
+    "split_rows",
+    "stack",
+    "take",
+]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions of the rows to train on, and of those to test."""
@@ -89,10 +100,10 @@ def split_rows(
         if mask.any():
             judges = stack(take(X, mask), outside[0]), np.vstack([targets[mask], outside[1]])
         folds = [Fold(np.flatnonzero(~mask), *judges)]
-        _check_judges(judges[1], classes, "y_val" if trusted is None else "trusted and y_val")
+        check_judges(judges[1], classes, "y_val" if trusted is None else "trusted and y_val")
     else:
         folds = [Fold(np.flatnonzero(~mask), take(X, mask), targets[mask])]
-        _check_judges(targets[mask], classes, "validation_fraction" if trusted is None else "trusted")
+        check_judges(targets[mask], classes, "validation_fraction" if trusted is None else "trusted")
     return Rows(X, y, classes, given, weight, folds, mask, outside, splits)
 
 
@@ -203,7 +214,8 @@ def _check_classes(y: NDArray[Any], weight: Array) -> NDArray[Any]:
     return classes
 
 
-def _check_judges(targets_val: Array, classes: NDArray[Any], source: str) -> None:
+def check_judges(targets_val: Array, classes: NDArray[Any], source: str) -> None:
+    """Raise unless every class has weight among the validation rows, which come from `source`."""
     missing = classes[targets_val.sum(axis=0) == 0.0]
     if len(missing):
         raise ValueError(
@@ -222,6 +234,6 @@ def _splits(X: Any, y: NDArray[Any], classes: NDArray[Any], targets: Array, cv: 
                 f"cv: the training rows of fold {i} have no row with positive weight of class {missing[:10].tolist()}. "
                 "Use fewer folds or a stratified splitter."
             )
-        _check_judges(targets[test], classes, f"cv, fold {i}")
+        check_judges(targets[test], classes, f"cv, fold {i}")
         splits.append((train, test))
     return splits

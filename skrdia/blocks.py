@@ -21,7 +21,7 @@ from scipy import sparse
 
 from skrdia._validation import is_sparse
 
-__all__ = ["FAN_IN", "RowBlocks", "as_block"]
+__all__ = ["FAN_IN", "Blocks", "RowBlocks", "as_block"]
 
 _BLOCK_BYTES = 2**26
 """Of a block cut from an array: large enough for a disk, small enough for several in memory."""
@@ -43,7 +43,11 @@ class _Part:
     n_rows: int
 
 
-class RowBlocks:
+class Blocks:
+    """Rows in blocks, wherever they are: `each`, `total` and `share` apply functions to the blocks."""
+
+
+class RowBlocks(Blocks):
     """Rows in blocks, which are read again in every pass.
 
     Parameters
@@ -92,7 +96,7 @@ class RowBlocks:
                 "blocks, or the function that returns the iterator."
             )
         source = _Function(blocks) if callable(blocks) else _Sequence(list(blocks))
-        self._set([_Part(source, i, None, n) for i, n in enumerate(source.lengths)])
+        self._set(_all_of(source))
 
     @classmethod
     def from_array(cls, X: Any, *, block_rows: int | None = None) -> RowBlocks:
@@ -116,7 +120,7 @@ class RowBlocks:
             raise TypeError(f"X is a sparse matrix in {X.format} format, whose rows cannot be cut; pass X.tocsr().")
         numbers = X.nnz + X.shape[0] if is_sparse(X) else X.size
         size = block_rows or max(1, int(_BLOCK_BYTES / 8 * X.shape[0] / max(1, numbers)))
-        return cls._of(_Array(X, size))
+        return cls._made(_all_of(_Array(X, size)))
 
     @classmethod
     def from_parquet(cls, paths: Any, *, columns: Sequence[str] | None = None) -> RowBlocks:
@@ -135,12 +139,13 @@ class RowBlocks:
             With float32 rows if every column is float32, else float64 ones.
         """
         files = [paths] if isinstance(paths, str | Path) else list(paths)
-        return cls._of(_Parquet([str(path) for path in files], None if columns is None else list(columns)))
+        source = _Parquet([str(path) for path in files], None if columns is None else list(columns))
+        return cls._made(_all_of(source))
 
     @classmethod
-    def _of(cls, source: Any) -> RowBlocks:
+    def _made(cls, parts: list[_Part]) -> RowBlocks:
         rows = cls.__new__(cls)
-        rows._set([_Part(source, i, None, n) for i, n in enumerate(source.lengths)])
+        rows._set(parts)
         return rows
 
     def _set(self, parts: list[_Part]) -> None:
@@ -185,10 +190,8 @@ class RowBlocks:
         -------
         RowBlocks
         """
-        mapped = type(self).__new__(type(self))
         wrapped = {id(part.source): _Mapped(part.source, function) for part in self._parts}
-        mapped._set([replace(part, source=wrapped[id(part.source)]) for part in self._parts])
-        return mapped
+        return self._made([replace(part, source=wrapped[id(part.source)]) for part in self._parts])
 
     def take(self, positions: NDArray[np.intp]) -> Any:
         """Some of the rows, at increasing positions, of which some may repeat.
@@ -216,8 +219,7 @@ class RowBlocks:
             parts.append(replace(part, rows=local, n_rows=len(local)))
         if len(positions) == 0:
             return next(iter(self))[:0]
-        chosen = type(self).__new__(type(self))
-        chosen._set(parts)
+        chosen = self._made(parts)
         return chosen.toarray() if chosen.nbytes <= _SMALL_BYTES else chosen
 
     def above(self, other: Any) -> RowBlocks:
@@ -235,9 +237,7 @@ class RowBlocks:
         below = other if isinstance(other, RowBlocks) else RowBlocks([other])
         if below.shape[1] != self.shape[1]:
             raise ValueError(f"other has {below.shape[1]} columns, expected {self.shape[1]}, as these rows have.")
-        joined = type(self).__new__(type(self))
-        joined._set([*self._parts, *below._parts])
-        return joined
+        return self._made([*self._parts, *below._parts])
 
     def toarray(self) -> Any:
         """All rows in memory.
@@ -290,6 +290,10 @@ class RowBlocks:
         for block in _ahead(iter(self)) if self.n_blocks > 1 else self:
             yield slice(start, start + block.shape[0]), block
             start += block.shape[0]
+
+
+def _all_of(source: Any) -> list[_Part]:
+    return [_Part(source, i, None, n) for i, n in enumerate(source.lengths)]
 
 
 class _TreeSum:
@@ -403,7 +407,8 @@ def _piece(X: Any, start: int, stop: int) -> Any:
 class _Parquet:
     def __init__(self, paths: list[str], columns: list[str] | None) -> None:
         self._paths, self._columns = paths, columns
-        self.groups, self.lengths, self.changed = [], [], [Path(path).stat().st_mtime_ns for path in paths]
+        self.groups, self.lengths = [], []
+        self.changed = [Path(path).stat().st_mtime_ns for path in paths]  # so that a cache knows files that changed
         for path in paths:
             file = _parquet().ParquetFile(path)
             for group in range(file.num_row_groups):

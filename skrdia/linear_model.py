@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
+from functools import cached_property
 from math import fsum
 from numbers import Integral, Real
 from typing import Any, ClassVar, cast
@@ -384,12 +385,16 @@ class _Objective:
         if self._at is None or not np.array_equal(self._at[0], u):
             model = self._model.moved_to(self._scale * u)
             self._at = u.copy(), Blockwise(model, self._blocks, self._n_classes)
-            self._weight = (self._targets * self._class_weight).sum(axis=1)
             self.n_passes += 1
         self.n_passes += 1
         direction = self._scale * v
         product = self._at[1].hvp(self._weight, direction) / self._total + self._l2 * direction
         return self._scale * product
+
+    @cached_property
+    def _weight(self) -> Any:
+        """Total weight (n,) of the labels of every row."""
+        return (self._targets * self._class_weight).sum(axis=1)
 
     def _stop(self, intermediate_result: OptimizeResult) -> None:
         """The criterion of scikit-learn's "lbfgs", in the gradient without our scale."""
