@@ -2,16 +2,18 @@
 
 A fit makes some dozen passes over its rows and keeps a few numbers of each row, so only the numbers of columns have to
 stay on disk. `RowBlocks` are rows for `skrdia.linear_model.LogisticRegression`, and for `RDIAClassifier` and
-`influence` around it; while one block is computed with, the next one is read.
+`influence` around it; while some blocks are computed with, one in each thread, the next one is read.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
-from mmap import mmap
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from skrdia._sklearn import _get_threadpool_controller, _openmp_effective_n_threads
+from skrdia._sparse import csr_of
 from skrdia._validation import is_sparse
 
 __all__ = ["FAN_IN", "Blocks", "RowBlocks", "as_block"]
@@ -270,26 +274,49 @@ class RowBlocks(Blocks):
         array of shape (n_samples, n_columns)
         """
         out = np.empty(self.shape[0] if n_columns is None else (self.shape[0], n_columns))
-        for rows, block in self._numbered():
-            out[rows] = function(block, *(array[rows] for array in rowwise), *shared)
+        for rows, values in self._applied(function, rowwise, shared):
+            out[rows] = values
         return out
 
     def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
         """The sum of what a function makes of each block, an array of any shape; arguments as for `each`."""
         sums = _TreeSum()
-        for rows, block in self._numbered():
-            sums.add(function(block, *(array[rows] for array in rowwise), *shared))
+        for _, values in self._applied(function, rowwise, shared):
+            sums.add(values)
         return sums.total()
 
     def share(self, value: Any) -> Any:
         """What functions of `each` and `total` are given for this value: itself."""
         return value
 
-    def _numbered(self) -> Iterator[tuple[slice, Any]]:
-        start = 0
-        for block in _ahead(iter(self)) if self.n_blocks > 1 else self:
-            yield slice(start, start + block.shape[0]), block
-            start += block.shape[0]
+    def _applied(self, function: Callable[..., Any], rowwise: Any, shared: Any) -> Iterator[tuple[slice, Any]]:
+        """Positions of the rows of each block and what the function makes of it, in their order.
+
+        Every thread computes with a block of its own, in which products have no more threads: all are busy however
+        small the blocks are.
+        """
+
+        def apply(rows: slice, block: Any) -> Any:
+            return function(block, *(array[rows] for array in rowwise), *shared)
+
+        if self.n_blocks == 1:
+            everything = slice(0, self.shape[0])
+            yield everything, apply(everything, next(iter(self)))
+            return
+        n_threads = min(_openmp_effective_n_threads(), self.n_blocks)
+        threads = _get_threadpool_controller()
+        waiting, start = deque[tuple[slice, Future[Any]]](), 0
+        with (
+            threads.limit(limits=1, user_api="blas"),
+            ThreadPoolExecutor(n_threads, initializer=partial(threads.limit, limits=1, user_api="openmp")) as pool,
+        ):
+            for block in _ahead(iter(self)):
+                rows = slice(start, start := start + block.shape[0])
+                waiting.append((rows, pool.submit(apply, rows, block)))
+                if len(waiting) > n_threads:
+                    yield _done(waiting)
+            while waiting:
+                yield _done(waiting)
 
 
 def _all_of(source: Any) -> list[_Part]:
@@ -308,6 +335,8 @@ class _TreeSum:
         count, total = self._levels[level]
         if count == 0:
             total = array
+        elif count == 1:
+            total = total + array  # the first one may be rows of the table
         else:
             total += array
         if count + 1 < FAN_IN:
@@ -321,11 +350,14 @@ class _TreeSum:
         for count, total in self._levels:
             if count == 0:
                 continue
-            if rest is not None:
-                total += rest
-            rest = total
+            rest = total if rest is None else total + rest
         assert rest is not None
         return rest
+
+
+def _done(waiting: deque[tuple[slice, Future[Any]]]) -> tuple[slice, Any]:
+    rows, future = waiting.popleft()
+    return rows, future.result()
 
 
 def _ahead(blocks: Iterator[Any]) -> Iterator[Any]:
@@ -390,18 +422,22 @@ class _Array:
         if not is_sparse(X):
             return _piece(X, start, stop)
         a, b = int(X.indptr[start]), int(X.indptr[stop])
-        arrays = _piece(X.data, a, b), _piece(X.indices, a, b), X.indptr[start : stop + 1] - X.indptr[start]
-        return sparse.csr_array(arrays, shape=(stop - start, X.shape[1]))
+        indptr = X.indptr[start : stop + 1] - X.indptr[start]
+        return csr_of(_piece(X.data, a, b), _piece(X.indices, a, b), indptr, X.shape[1])
 
 
 def _piece(X: Any, start: int, stop: int) -> Any:
-    """Rows of an array; those of a memory map are read, so that they do not stay mapped into memory."""
-    path: Any = getattr(X, "filename", None)
-    if path is None or not X.flags.c_contiguous or not isinstance(X.base, mmap):
+    """Rows of an array; those of a memory map in a map of their own, so that they do not stay in memory."""
+    whole = X
+    while isinstance(whole, np.ndarray) and not isinstance(whole.base, mmap):
+        whole = whole.base
+    path: Any = getattr(whole, "filename", None)
+    if path is None or not X.flags.c_contiguous or start == stop:
         return X[start:stop]
-    width = int(np.prod(X.shape[1:], dtype=np.intp))
-    offset = X.offset + start * width * X.itemsize
-    return np.fromfile(path, X.dtype, (stop - start) * width, offset=offset).reshape(stop - start, *X.shape[1:])
+    offset = whole.offset + X[start:].ctypes.data - whole.ctypes.data
+    rows = np.asarray(np.memmap(path, X.dtype, "r", offset, (stop - start, *X.shape[1:])))
+    rows.reshape(-1).view(np.uint8)[::PAGESIZE].max()  # reads all of its pages from the disk
+    return rows
 
 
 class _Parquet:

@@ -1,5 +1,8 @@
 """Rows in blocks: where they come from, what is taken of them, and that models see the same rows."""
 
+from pathlib import Path
+from time import sleep
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,15 +154,41 @@ def test_float32_stays():
     assert_allclose(single.coef_, double.coef_, atol=1e-7)  # the sums are in double precision
 
 
-def test_maps_are_read_and_not_kept(tmp_path, monkeypatch):
-    """The blocks of a map own their memory, so that what was read can be freed."""
-    for rows in (mapped(X, tmp_path / "X.npy"), mapped_csr(sparse.csr_array(X), tmp_path)):
-        for block in RowBlocks.from_array(rows, block_rows=100):
-            numbers = block.data if sparse.issparse(block) else block
-            while numbers.base is not None:
-                numbers = numbers.base
-            assert type(numbers) is np.ndarray
-            assert numbers.flags.owndata
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's count of mapped memory")
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_maps_do_not_stay_in_memory(tmp_path, is_sparse):
+    """A pass over 32 MB in a file has a few blocks of 1 MB in memory at a time."""
+    table = np.ones((4_096, 1_024))
+    rows = mapped_csr(sparse.csr_array(table), tmp_path) if is_sparse else mapped(table, tmp_path / "X.npy")
+    blocks = RowBlocks.from_array(rows, block_rows=128)
+
+    def mapped_bytes():
+        return 1_024 * int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0])
+
+    before = mapped_bytes()
+    most = max(mapped_bytes() - before for _ in blocks)
+    assert most < 2**23
+    assert_allclose(blocks.total(lambda block: np.asarray(block.sum(axis=0))), 4_096.0)
+
+
+def test_threads_compute_with_blocks_of_their_own():
+    """Sums and rows do not depend on which block is done first; a function that fails says so."""
+    rng = np.random.default_rng(0)
+    blocks = RowBlocks.from_array(rng.standard_normal((64, 3)), block_rows=2)
+
+    def slow_at_first(block):
+        sleep(1e-3 if abs(block[0, 0]) > 0.5 else 0.0)
+        return block
+
+    for _ in range(3):
+        assert_array_equal(blocks.each(slow_at_first, 3), blocks.toarray())
+        assert_array_equal(blocks.total(slow_at_first), blocks.total(lambda block: block.copy()))
+
+    def failing(block):
+        raise FloatingPointError("in a thread")
+
+    with pytest.raises(FloatingPointError, match="in a thread"):
+        blocks.total(failing)
 
 
 def test_not_one_array_is_made_of_all_rows():

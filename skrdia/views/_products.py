@@ -23,10 +23,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import gen_batches, gen_even_slices
 
 from skrdia._sklearn import _openmp_effective_n_threads
+from skrdia._sparse import csr_of
 from skrdia._validation import is_sparse
 from skrdia.views._base import Array
 
@@ -137,8 +137,7 @@ def _cut(X: Any, rows: slice) -> Any:
     """Rows of a CSR matrix, without a copy of its numbers."""
     begin, end = X.indptr[rows.start], X.indptr[rows.stop]
     indptr = X.indptr[rows.start : rows.stop + 1] - begin
-    arrays = X.data[begin:end], X.indices[begin:end], indptr
-    return sparse.csr_array(arrays, shape=(rows.stop - rows.start, X.shape[1]), copy=False)
+    return csr_of(X.data[begin:end], X.indices[begin:end], indptr, X.shape[1])
 
 
 def _columns(A: Array) -> Array:
@@ -160,7 +159,7 @@ def _powered(B: Any, power: int) -> Any:
     if power == 1:
         return B
     if is_sparse(B):
-        return sparse.csr_array((B.data**power, B.indices, B.indptr), shape=B.shape)
+        return csr_of(B.data**power, B.indices, B.indptr, B.shape[1])
     return B**power
 
 
