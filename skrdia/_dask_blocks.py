@@ -15,7 +15,9 @@ from uuid import uuid4
 import dask
 import dask.array as da
 import numpy as np
+from dask.delayed import delayed
 from dask.distributed import Client, Future, get_client
+from dask.sizeof import sizeof
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -57,7 +59,7 @@ class DaskBlocks(Blocks):
         if X.ndim != 2:
             raise ValueError(f"X has {X.ndim} dimensions, expected 2: rows and columns.")
         X = X.rechunk({1: -1}) if getattr(X, "numblocks", (1, 1))[1] != 1 else X
-        futures = client.map(as_block, _parts(client, X), pure=False)
+        futures = client.map(_block, _parts(client, X), pure=False)
         shapes = client.gather(client.map(_shape, futures, pure=False))
         kept = [(future, n) for future, (n, _) in zip(futures, shapes, strict=True) if n > 0]
         if not kept:
@@ -76,36 +78,26 @@ class DaskBlocks(Blocks):
         dtype: Any = float,
     ) -> Any:
         """What a function makes of each block, a Dask array with a chunk for each; see `RowBlocks`."""
-        futures = self._map(function, rowwise, [self.share(value) for value in shared])
+        futures = self._compute(self._tasks(function, rowwise, shared))
         return self._array_of(futures, () if n_columns is None else (n_columns,), dtype)
 
     def total(self, function: Callable[..., NDArray[Any]], *rowwise: Any, shared: Any = ()) -> NDArray[Any]:
         """The sum of what a function makes of each block, added up on the cluster; see `RowBlocks`."""
-        parts = self._map(function, rowwise, [self.share(value) for value in shared])
+        parts, add = self._tasks(function, rowwise, shared), delayed(_sum, pure=False)
         while len(parts) > 1:
-            groups = [parts[i : i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
-            parts = [self._client.submit(_sum, group, pure=False) for group in groups]
-        return np.array(parts[0].result())
+            parts = [add(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+        return np.array(self._compute(parts[0]).result())
 
     def share(self, value: Any) -> Any:
-        """The value on the cluster, from where every worker fetches it once.
-
-        It is the result of a task, which runs again where it is lost; scattered data would be lost with its worker.
-        """
-        if isinstance(value, Future) or np.isscalar(value) or getattr(value, "nbytes", np.inf) <= _SMALL_BYTES:
-            return value
-        return self._submit_large(_same, value)
-
-    def _submit_large(self, function: Callable[[Any], Any], value: Any) -> Future:
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            return self._client.submit(function, value, pure=False)
+        """The value on the cluster, from where every worker fetches it once."""
+        return self._compute(_shared(value))
 
     def above(self, X: Any) -> DaskBlocks:
         """These rows, and below them other blocks, or rows in memory, which become one block."""
         if isinstance(X, DaskBlocks):
             chunks, futures = X.chunks, X._futures
         else:
-            chunks, futures = (X.shape[0],), [self._submit_large(as_block, X)]
+            chunks, futures = (X.shape[0],), [self._compute(delayed(_block, pure=False)(X))]
         if X.shape[1] != self.shape[1]:
             raise ValueError(f"X_val has {X.shape[1]} columns, expected {self.shape[1]}, as X has.")
         return DaskBlocks(self.chunks + chunks, self.shape[1], self._futures + futures, self._client)
@@ -116,7 +108,7 @@ class DaskBlocks(Blocks):
 
     def list_of(self, function: Callable[..., Any], *rowwise: Any, shared: Any = ()) -> list[Any]:
         """What a function makes of each block, in the memory of the caller."""
-        return self._client.gather(self._map(function, rowwise, [self.share(value) for value in shared]))
+        return self._client.gather(self._compute(self._tasks(function, rowwise, shared)))
 
     def gather(self, *arrays: Any, where: Any) -> tuple[Any, list[Any]]:
         """Rows of X, and of some arrays, where a Dask array (n,) is true, in the memory of the caller."""
@@ -150,18 +142,23 @@ class DaskBlocks(Blocks):
             del self._held[next(iter(self._held))]
         self._held[name] = futures
 
-    def _map(self, function: Callable[..., Any], rowwise: Any, shared: list[Any]) -> list[Future]:
-        columns = [self._chunks_of(array) for array in rowwise]
-        return [
-            self._client.submit(function, *arguments, *shared, pure=False)
-            for arguments in zip(self._futures, *columns, strict=True)
-        ]
+    def _tasks(self, function: Callable[..., Any], rowwise: Any, shared: Any) -> list[Any]:
+        """A task for each block. Those of a pass are one graph, since each message to the scheduler takes its time."""
+        columns, values = [self._chunks_of(array) for array in rowwise], [_shared(value) for value in shared]
+        task = delayed(function, pure=False)
+        return [task(*arguments, *values) for arguments in zip(self._futures, *columns, strict=True)]
+
+    def _compute(self, tasks: Any) -> Any:
+        """Start tasks whose values may be large."""
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self._client.compute(tasks)
 
     def _chunks_of(self, array: Any) -> list[Future]:
         """The chunks of an array that belong to the blocks."""
         if array.name not in self._held:
             chunks = array.rechunk((self.chunks, *array.shape[1:]))
-            self._remember(array.name, self._client.compute(list(chunks.to_delayed().ravel())))
+            computed = self._client.compute(list(chunks.to_delayed().ravel()))
+            self._remember(array.name, self._client.map(_beside, self._futures, computed, pure=False))
         return self._held[array.name]
 
 
@@ -228,8 +225,33 @@ def _concatenated(futures: list[Future], lengths: Any, shape: tuple[int, ...], d
     return da.Array(graph, name, chunks, meta=np.empty((0,) * (1 + len(shape)), dtype))
 
 
+def _shared(value: Any) -> Any:
+    """What the tasks of all blocks are given: small values themselves, large ones as the result of one more task.
+
+    That task runs again where its result is lost; scattered data would be lost with its worker.
+    """
+    is_small = isinstance(value, Future) or np.isscalar(value) or getattr(value, "nbytes", np.inf) <= _SMALL_BYTES
+    return value if is_small else delayed(_same, pure=False)(value)
+
+
 def _same(value: Any) -> Any:
     return value
+
+
+def _beside(X: Any, chunk: Any) -> Any:
+    """The chunk, where the rows X are."""
+    return chunk
+
+
+@sizeof.register(sparse.csr_array)
+def _sizeof(X: Any) -> int:
+    """Bytes. Dask counts them for sparse matrices, but not for sparse arrays, and would move these as if they were empty."""
+    return sum(sizeof(value) for value in vars(X).values())
+
+
+def _block(X: Any) -> Any:
+    """The rows as a block; workers that import this function know its size."""
+    return as_block(X)
 
 
 def _shape(X: Any) -> tuple[int, int]:

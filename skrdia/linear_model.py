@@ -433,12 +433,12 @@ def _diagonal_at_zero(X: Any, targets: Array, class_weight: Array, model: Logist
 def _loss_and_gradient(X: Any, targets: Array, class_weight: Array, model: LogisticModel, theta: Array) -> Array:
     """The summed loss of some rows, and below it its gradient: (1 + p,)."""
     link, full, losses = model.link, model.scatter(theta), list[float]()
-    targets = targets * class_weight
 
     def residual(rows: slice, z: Array) -> Array:
         z += full[-1]
-        losses.append(-(targets[rows] * link.log_proba(z)).sum())  # by several threads, in any order
-        return link.mean(z) * targets[rows].sum(axis=1, keepdims=True) - link.drop(targets[rows])
+        weighted = targets[rows] * class_weight
+        losses.append(-(weighted * link.log_proba(z)).sum())  # by several threads, in any order
+        return link.mean(z) * weighted.sum(axis=1, keepdims=True) - link.drop(weighted)
 
     W, b = Products(X).both(full[:-1], residual)
     return np.concatenate([[fsum(losses)], model.gather(np.vstack([W, b]))])

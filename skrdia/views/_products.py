@@ -35,8 +35,8 @@ __all__ = ["Products"]
 _CACHE_BYTES = 2**22
 """Of a block of dense rows, for all threads of BLAS together."""
 
-_CACHE_ROWS = 2**14
-"""For which f is computed at once, so that its temporary arrays stay in the cache."""
+_CACHE_ROWS = 2**12
+"""For which f is computed at once, so that its temporary arrays stay in the cache, and in the process."""
 
 _CONVERTED_NONZEROS = 2**22
 """Of the copy, converted or squared, of a block of sparse rows."""
