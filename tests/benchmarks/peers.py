@@ -10,8 +10,9 @@ The model has no intercept, so that the ridge of the peers, the same for all par
 compute in float64. A peer that is not installed is left out, with the reason; so is one that takes longer than
 `--limit` seconds or more memory than there is. The error is the largest difference over the largest influence, against
 a dense solve (sparse: against skrdia at a tighter tolerance). Each runs in a process of its own; times are the shortest
-of up to five runs that take 20 s together, without loading libraries. pyDVL's conjugate gradients take one right-hand side per validation row, which
-takes hours here, and are left out. cleanlab ranks labels by out-of-fold probabilities instead: other work, same aim.
+of up to five runs within 20 s, without loading libraries. pyDVL's conjugate gradients take one right-hand side per
+validation row, which takes hours here, and are left out. cleanlab ranks labels by out-of-fold probabilities instead:
+other work, same aim.
 """
 
 from __future__ import annotations
