@@ -245,7 +245,7 @@ def _beside(X: Any, chunk: Any) -> Any:
 
 @sizeof.register(sparse.csr_array)
 def _sizeof(X: Any) -> int:
-    """Bytes. Dask counts them for sparse matrices, not for sparse arrays, and would move these as if they were empty."""
+    """Bytes. Dask counts them for sparse matrices, not for sparse arrays, and would move them as if empty."""
     return sum(sizeof(value) for value in vars(X).values())
 
 

@@ -111,15 +111,16 @@ def _dattri(kind: str, **params):
         net, loss, X, y, X_val, y_val = as_torch(model, *rows)
 
         def loss_of(weights, pair):
-            return loss(functional_call(net, weights, (pair[0],)), pair[1])
+            z = functional_call(net, weights, (pair[0],))
+            return loss(z.reshape(-1, z.shape[-1]), pair[1].reshape(-1, *y.shape[1:]))
 
         def run():
             task = AttributionTask(loss_func=loss_of, model=net, checkpoints=net.state_dict())
             ridge = 1.0 / (model.C * len(X))
             found = getattr(influence_function, kind)(task, regularization=ridge, **params)
             found.cache(loader(X, y, len(X)))
-            scores = found.attribute(loader(X, y, len(X)), loader(X_val, y_val, len(X_val)))
-            return -scores.detach().numpy().reshape(len(X), -1).mean(axis=1)
+            scores = found.attribute(loader(X, y, len(X)), loader(X_val[None], y_val[None]))  # one item: the mean loss
+            return -scores.detach().numpy().ravel()
 
         return run
 
@@ -204,7 +205,7 @@ def kronfluence(model, *rows):
                 score_args=args,
             )
             scores = analyzer.load_pairwise_scores("scores")["all_modules"]
-            return -scores.numpy().mean(axis=0) * len(X)
+            return -scores.numpy().mean(axis=0)
 
     return run
 
