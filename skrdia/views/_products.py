@@ -11,9 +11,8 @@ once: dense rows in blocks that stay in the cache between their two products, sp
 several times faster than the vectors they scatter to, in one block for each thread. float32 rows are read as they are,
 and a block at a time is converted.
 
-Two products of 3,000,000 x 1,000,000 rows of 15 non-zeros take 0.6 s with scipy on one thread; `both` takes 0.70 of
-that with one thread and 0.48 with two (see `tests/benchmarks/scale.py product`). Dense products are left to BLAS, which
-has threads of its own. The threads are plain ones: a call of joblib's takes 12 ms, which is many a product.
+`tests/benchmarks/scale.py product` prints what `both` takes over scipy's two products. Dense products are left to BLAS,
+which has threads of its own. The threads are plain ones: a call of joblib's takes 12 ms, which is many a product.
 """
 
 from __future__ import annotations
