@@ -23,6 +23,7 @@ from skrdia.linear_model import LogisticRegression
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
+DaskBlocks = pytest.importorskip("skrdia._dask_blocks").DaskBlocks
 
 CHUNK = 250
 N = 1_000
@@ -99,6 +100,27 @@ def test_influence(client, hessian):
     assert isinstance(clf.label_influences_, da.Array)
     assert clf.label_influences_.chunks == ((CHUNK,) * 4, (2,))
     assert_allclose(clf.label_influences_.compute(), given.by_label, atol=1e-4)
+
+
+def test_the_numbers_are_those_of_the_same_blocks_in_this_process(client):
+    """The sums are made in the same order, so that rounding is the same too."""
+    S = sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0.0))
+    clf, judges = RDIAClassifier(BASE, alpha=0.3), {"X_val": S[:50], "y_val": Y[:50]}
+    here = clone(clf).fit(RowBlocks([S[i : i + CHUNK] for i in range(0, N, CHUNK)]), Y, **judges)
+    there = clone(clf).fit(lazy_csr(S.toarray()), lazy(Y), **judges)
+    assert_allclose(there.influences_.compute(), here.influences_, rtol=1e-10, atol=0.0)
+    assert_allclose(there.estimator_.coef_, here.estimator_.coef_, rtol=1e-10, atol=0.0)
+
+
+def test_workers_know_the_size_of_sparse_rows(client):
+    """Or Dask would rather move the rows than a vector."""
+    S = sparse.csr_array(np.tile(X, 10))
+    before = set(client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.tasks]))
+    blocks = DaskBlocks.of(lazy_csr(S.toarray()))
+    sizes = client.run_on_scheduler(lambda dask_scheduler: {k: t.nbytes for k, t in dask_scheduler.tasks.items()})
+    held = [size for key, size in sizes.items() if key not in before and "_block" in str(key)]
+    assert len(held) == blocks.n_blocks
+    assert sum(held) >= S.data.nbytes + S.indices.nbytes
 
 
 PARAMS = [
