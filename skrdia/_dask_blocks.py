@@ -21,8 +21,9 @@ from dask.sizeof import sizeof
 from numpy.typing import NDArray
 from scipy import sparse
 
+from skrdia._block_sources import as_block
 from skrdia._validation import check_labels, encode, is_sparse, one_hot
-from skrdia.blocks import FAN_IN, Blocks, as_block
+from skrdia.blocks import FAN_IN, Blocks
 
 __all__ = ["DaskBlocks", "check_targets", "checked_weight", "encoded", "labels_of"]
 

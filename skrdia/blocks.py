@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from mmap import PAGESIZE, mmap
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from skrdia._block_sources import ArraySource, FunctionSource, MappedSource, ParquetSource, SequenceSource
 from skrdia._sklearn import _get_threadpool_controller, _openmp_effective_n_threads
-from skrdia._sparse import csr_of
 from skrdia._validation import is_sparse
 
-__all__ = ["FAN_IN", "Blocks", "RowBlocks", "as_block"]
+__all__ = ["FAN_IN", "Blocks", "RowBlocks"]
 
 _BLOCK_BYTES = 2**26
 """Of a block cut from an array: large enough for a disk, small enough for several in memory."""
@@ -99,7 +98,7 @@ class RowBlocks(Blocks):
                 "blocks is an iterator, which can be read only once, and a fit makes many passes. Pass a list of "
                 "blocks, or the function that returns the iterator."
             )
-        source = _Function(blocks) if callable(blocks) else _Sequence(list(blocks))
+        source = FunctionSource(blocks) if callable(blocks) else SequenceSource(list(blocks))
         self._set(_all_of(source))
 
     @classmethod
@@ -124,7 +123,7 @@ class RowBlocks(Blocks):
             raise TypeError(f"X is a sparse matrix in {X.format} format, whose rows cannot be cut; pass X.tocsr().")
         numbers = X.nnz + X.shape[0] if is_sparse(X) else X.size
         size = block_rows or max(1, int(_BLOCK_BYTES / 8 * X.shape[0] / max(1, numbers)))
-        return cls._made(_all_of(_Array(X, size)))
+        return cls._made(_all_of(ArraySource(X, size)))
 
     @classmethod
     def from_parquet(cls, paths: Any, *, columns: Sequence[str] | None = None) -> RowBlocks:
@@ -143,7 +142,7 @@ class RowBlocks(Blocks):
             With float32 rows if every column is float32, else float64 ones.
         """
         files = [paths] if isinstance(paths, str | Path) else list(paths)
-        source = _Parquet([str(path) for path in files], None if columns is None else list(columns))
+        source = ParquetSource([str(path) for path in files], None if columns is None else list(columns))
         return cls._made(_all_of(source))
 
     @classmethod
@@ -194,7 +193,7 @@ class RowBlocks(Blocks):
         -------
         RowBlocks
         """
-        wrapped = {id(part.source): _Mapped(part.source, function) for part in self._parts}
+        wrapped = {id(part.source): MappedSource(part.source, function) for part in self._parts}
         return self._made([replace(part, source=wrapped[id(part.source)]) for part in self._parts])
 
     def take(self, positions: NDArray[np.intp]) -> Any:
@@ -367,149 +366,6 @@ def _ahead(blocks: Iterator[Any]) -> Iterator[Any]:
         while (block := waiting.result()) is not None:
             waiting = reader.submit(next, blocks, None)
             yield block
-
-
-class _Sequence:
-    def __init__(self, blocks: list[Any]) -> None:
-        self._blocks = [as_block(block) for block in blocks]
-        self.lengths = [block.shape[0] for block in self._blocks]
-
-    def read(self, numbers: list[int]) -> Iterator[Any]:
-        return (self._blocks[number] for number in numbers)
-
-
-class _Function:
-    """A function that returns an iterator: a block can only be reached through those before it."""
-
-    def __init__(self, function: Callable[[], Iterable[Any]]) -> None:
-        self._function = function
-        self.lengths = [as_block(block).shape[0] for block in function()]
-
-    def read(self, numbers: list[int]) -> Iterator[Any]:
-        wanted = iter(numbers)
-        number = next(wanted, None)
-        for i, block in enumerate(self._function()):
-            if number is None:
-                return
-            if i == number:
-                yield self._checked(i, as_block(block))
-                number = next(wanted, None)
-        if number is not None:
-            raise ValueError(f"blocks: block {number} is missing, which was there in the pass before.")
-
-    def _checked(self, number: int, block: Any) -> Any:
-        if block.shape[0] != self.lengths[number]:
-            raise ValueError(
-                f"blocks: block {number} has {block.shape[0]} rows, and {self.lengths[number]} in the pass before. "
-                "Every pass must yield the same rows."
-            )
-        return block
-
-
-class _Array:
-    def __init__(self, X: Any, size: int) -> None:
-        self._X, self._size = X, size
-        n = X.shape[0]
-        self.lengths = [min(size, n - start) for start in range(0, n, size)]
-
-    def read(self, numbers: list[int]) -> Iterator[Any]:
-        for number in numbers:
-            start = number * self._size
-            yield as_block(self._rows(start, start + self.lengths[number]))
-
-    def _rows(self, start: int, stop: int) -> Any:
-        X = self._X
-        if not is_sparse(X):
-            return _piece(X, start, stop)
-        a, b = int(X.indptr[start]), int(X.indptr[stop])
-        indptr = X.indptr[start : stop + 1] - X.indptr[start]
-        return csr_of(_piece(X.data, a, b), _piece(X.indices, a, b), indptr, X.shape[1])
-
-
-def _piece(X: Any, start: int, stop: int) -> Any:
-    """Rows of an array; those of a memory map in a map of their own, so that they do not stay in memory."""
-    whole = X
-    while isinstance(whole, np.ndarray) and not isinstance(whole.base, mmap):
-        whole = whole.base
-    path: Any = getattr(whole, "filename", None)
-    if path is None or not X.flags.c_contiguous or start == stop:
-        return X[start:stop]
-    offset = whole.offset + X[start:].ctypes.data - whole.ctypes.data
-    rows = np.asarray(np.memmap(path, X.dtype, "r", offset, (stop - start, *X.shape[1:])))
-    rows.reshape(-1).view(np.uint8)[::PAGESIZE].max()  # reads all of its pages from the disk
-    return rows
-
-
-class _Parquet:
-    def __init__(self, paths: list[str], columns: list[str] | None) -> None:
-        self._paths, self._columns = paths, columns
-        self.groups, self.lengths = [], []
-        self.changed = [Path(path).stat().st_mtime_ns for path in paths]  # so that a cache knows files that changed
-        for path in paths:
-            file = _parquet().ParquetFile(path)
-            for group in range(file.num_row_groups):
-                self.groups.append((path, group))
-                self.lengths.append(file.metadata.row_group(group).num_rows)
-
-    def read(self, numbers: list[int]) -> Iterator[Any]:
-        for number in numbers:
-            path, group = self.groups[number]
-            table = _parquet().ParquetFile(path).read_row_group(group, columns=self._columns)
-            names = table.column_names if self._columns is None else self._columns
-            yield as_block(np.column_stack([self._column(path, name, table[name]) for name in names]))
-
-    def _column(self, path: str, name: str, column: Any) -> Any:
-        if column.null_count:
-            raise ValueError(f"{path}: column {name!r} has {column.null_count} missing values; fill them first.")
-        values = column.to_numpy()
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{path}: column {name!r} has type {column.type}, expected numbers. Encode it first, or name the "
-                "numeric columns in `columns`."
-            )
-        return values
-
-
-def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'skrdia[blocks]'.") from error
-    return pyarrow.parquet
-
-
-class _Mapped:
-    """A source with a function applied to what it reads."""
-
-    def __init__(self, source: Any, function: Callable[[Any], Any]) -> None:
-        self._source, self._function = source, function
-
-    def read(self, numbers: list[int]) -> Iterator[Any]:
-        for block in self._source.read(numbers):
-            mapped = as_block(self._function(block))
-            if mapped.shape[0] != block.shape[0]:
-                raise ValueError(
-                    f"function returned {mapped.shape[0]} rows for a block of {block.shape[0]}; it must keep the rows."
-                )
-            yield mapped
-
-
-def as_block(block: Any) -> Any:
-    """A block as a float array or CSR matrix; float32 stays."""
-    if is_sparse(block):
-        block = block.tocsr()
-    else:
-        block = np.asarray(block)
-        if block.ndim != 2:
-            raise ValueError(f"blocks: one block has {block.ndim} dimensions, expected 2: rows and columns.")
-    if block.dtype in (np.float32, np.float64):
-        return block
-    try:
-        return block.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"blocks: values of type {block.dtype} are no numbers ({error}). Encode them first."
-        ) from error
 
 
 def _bytes_of(block: Any) -> int:
