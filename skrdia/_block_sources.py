@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skrdia._sparse import csr_of
+from skrdia._sparse import cut
 from skrdia._validation import is_sparse
 
 __all__ = ["ArraySource", "FunctionSource", "MappedSource", "ParquetSource", "SequenceSource", "as_block"]
@@ -71,12 +71,7 @@ class ArraySource:
             yield as_block(self._rows(start, start + self.lengths[number]))
 
     def _rows(self, start: int, stop: int) -> Any:
-        X = self._X
-        if not is_sparse(X):
-            return _piece(X, start, stop)
-        a, b = int(X.indptr[start]), int(X.indptr[stop])
-        indptr = X.indptr[start : stop + 1] - X.indptr[start]
-        return csr_of(_piece(X.data, a, b), _piece(X.indices, a, b), indptr, X.shape[1])
+        return cut(self._X, start, stop, _piece) if is_sparse(self._X) else _piece(self._X, start, stop)
 
 
 def _piece(X: Any, start: int, stop: int) -> Any:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skrdia._block_sources import as_block
+from skrdia._sparse import nbytes_of
 from skrdia._validation import check_labels, encode, is_sparse, one_hot
 from skrdia.blocks import FAN_IN, Blocks
 
@@ -244,10 +245,8 @@ def _beside(X: Any, chunk: Any) -> Any:
     return chunk
 
 
-@sizeof.register(sparse.csr_array)
-def _sizeof(X: Any) -> int:
-    """Bytes. Dask counts them for sparse matrices, not for sparse arrays, and would move them as if empty."""
-    return sum(sizeof(value) for value in vars(X).values())
+# Dask counts the bytes of sparse matrices, not of sparse arrays, and would move these as if they were empty.
+sizeof.register(sparse.csr_array, nbytes_of)
 
 
 def _block(X: Any) -> Any:

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from skrdia._blocks import as_blocks, is_dask
+from skrdia._sparse import nbytes_of
 from skrdia._validation import is_sparse
 from skrdia.solvers import DIRECT_MAX
 
 __all__ = ["MemoryEstimate", "estimate_memory"]
 
-_BLOCKS_AHEAD = 3
-"""Blocks of rows from disk that are in memory at once."""
+_BLOCKS_WAITING = 2
+"""Blocks of rows from disk that are in memory beside those that are computed with."""
 
 _FEW_PARAMETERS = 500
 """Up to which a factorisation is about as fast as a few dozen products."""
@@ -143,10 +144,8 @@ def estimate_memory(X: Any, *, n_classes: int = 2) -> MemoryEstimate:
 def _size_of(X: Any) -> int:
     blocks = as_blocks(X)
     if blocks is not None:
-        return _BLOCKS_AHEAD * blocks.nbytes // blocks.n_blocks
-    if is_sparse(X):
-        return int(sum(getattr(X, name).nbytes for name in ("data", "indices", "indptr") if hasattr(X, name)))
-    return int(X.nbytes) if hasattr(X, "nbytes") else int(np.prod(X.shape)) * 8
+        return (blocks.n_threads + _BLOCKS_WAITING) * blocks.nbytes // blocks.n_blocks
+    return nbytes_of(X) if is_sparse(X) or hasattr(X, "nbytes") else int(np.prod(X.shape)) * 8
 
 
 def _free() -> int:

@@ -22,6 +22,7 @@ from scipy import sparse
 
 from skrdia._block_sources import ArraySource, FunctionSource, MappedSource, ParquetSource, SequenceSource
 from skrdia._sklearn import _get_threadpool_controller, _openmp_effective_n_threads
+from skrdia._sparse import nbytes_of
 from skrdia._validation import is_sparse
 
 __all__ = ["FAN_IN", "Blocks", "RowBlocks"]
@@ -159,7 +160,7 @@ class RowBlocks(Blocks):
         self.shape = (sum(part.n_rows for part in self._parts), int(first.shape[1]))
         self.dtype = first.dtype
         self.n_blocks = len(self._parts)
-        self.nbytes = int(_bytes_of(first) / first.shape[0] * self.shape[0])
+        self.nbytes = int(nbytes_of(first) / first.shape[0] * self.shape[0])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -288,6 +289,11 @@ class RowBlocks(Blocks):
         """What functions of `each` and `total` are given for this value: itself."""
         return value
 
+    @property
+    def n_threads(self) -> int:
+        """Number of blocks that are computed with at once."""
+        return min(_openmp_effective_n_threads(), self.n_blocks)
+
     def _applied(self, function: Callable[..., Any], rowwise: Any, shared: Any) -> Iterator[tuple[slice, Any]]:
         """Positions of the rows of each block and what the function makes of it, in their order.
 
@@ -302,7 +308,7 @@ class RowBlocks(Blocks):
             everything = slice(0, self.shape[0])
             yield everything, apply(everything, next(iter(self)))
             return
-        n_threads = min(_openmp_effective_n_threads(), self.n_blocks)
+        n_threads = self.n_threads
         threads = _get_threadpool_controller()
         waiting, start = deque[tuple[slice, Future[Any]]](), 0
         with (
@@ -366,9 +372,3 @@ def _ahead(blocks: Iterator[Any]) -> Iterator[Any]:
         while (block := waiting.result()) is not None:
             waiting = reader.submit(next, blocks, None)
             yield block
-
-
-def _bytes_of(block: Any) -> int:
-    if is_sparse(block):
-        return int(block.data.nbytes + block.indices.nbytes + block.indptr.nbytes)
-    return int(block.nbytes)

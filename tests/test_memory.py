@@ -44,7 +44,7 @@ def test_the_estimate_is_near_the_peak(n, d, n_classes):
     assert 0.7 < guess / peak < 1.6
 
 
-def test_the_parts_of_an_estimate():
+def test_the_parts_of_an_estimate(monkeypatch):
     X = np.zeros((1000, 50), dtype=np.float32)
     estimate = estimate_memory(X)
     assert estimate.rows == estimate.copy == X.nbytes
@@ -53,7 +53,9 @@ def test_the_parts_of_an_estimate():
     assert f"hessian='direct', of {estimate.available / 2**30:8.2f} GiB free" in str(estimate)
     S = sparse.random_array((1000, 50), density=0.1, format="csr", random_state=0)
     assert estimate_memory(S).rows == S.data.nbytes + S.indices.nbytes + S.indptr.nbytes
-    assert estimate_memory(RowBlocks.from_array(X, block_rows=10)).rows == 3 * X[:10].nbytes
+    for n_threads, n_blocks in ((1, 3), (4, 6)):
+        monkeypatch.setattr("skrdia.blocks._openmp_effective_n_threads", lambda n=n_threads: n)
+        assert estimate_memory(RowBlocks.from_array(X, block_rows=10)).rows == n_blocks * X[:10].nbytes
     assert estimate_memory(RowBlocks.from_array(X, block_rows=10)).copy == 0
 
 

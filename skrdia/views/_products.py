@@ -25,7 +25,7 @@ import numpy as np
 from sklearn.utils import gen_batches, gen_even_slices
 
 from skrdia._sklearn import _openmp_effective_n_threads
-from skrdia._sparse import csr_of
+from skrdia._sparse import csr_of, cut
 from skrdia._validation import is_sparse
 from skrdia.views._base import Array
 
@@ -115,7 +115,9 @@ class Products:
     def _parts_for(self, n_threads: int) -> list[tuple[slice, Any]]:
         if n_threads not in self._parts:
             slices = [slice(0, self._X.shape[0])] if n_threads == 1 else gen_even_slices(self._X.shape[0], n_threads)
-            self._parts[n_threads] = [(rows, self._X if n_threads == 1 else _cut(self._X, rows)) for rows in slices]
+            self._parts[n_threads] = [
+                (rows, self._X if n_threads == 1 else cut(self._X, rows.start, rows.stop)) for rows in slices
+            ]
         return self._parts[n_threads]
 
     def _blocks(self, rows: slice, X: Any, is_copied: bool = False) -> Iterator[tuple[slice, Any]]:
@@ -128,15 +130,8 @@ class Products:
         else:
             size = max(1, n_rows)
         for block in gen_batches(n_rows, size):
-            B = X if size >= n_rows else _cut(X, block) if self._is_sparse else X[block]
+            B = X if size >= n_rows else cut(X, block.start, block.stop) if self._is_sparse else X[block]
             yield slice(rows.start + block.start, rows.start + block.stop), B.astype(np.float64, copy=False)
-
-
-def _cut(X: Any, rows: slice) -> Any:
-    """Rows of a CSR matrix, without a copy of its numbers."""
-    begin, end = X.indptr[rows.start], X.indptr[rows.stop]
-    indptr = X.indptr[rows.start : rows.stop + 1] - begin
-    return csr_of(X.data[begin:end], X.indices[begin:end], indptr, X.shape[1])
 
 
 def _columns(A: Array) -> Array:
