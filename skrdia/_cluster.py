@@ -11,6 +11,7 @@ on the rows of one block at a time. What needs all rows at once in memory is don
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,12 +23,12 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 from skrdia._dask_blocks import DaskBlocks, checked_weight, encoded, labels_of
+from skrdia._fitted import replace_attributes
 from skrdia._influence import Solved, solve_influence
 from skrdia._noise_model import apply_channel, channel_of
 from skrdia._outcome import options_of, signal_name
 from skrdia._progress import listening
 from skrdia._repair import entry, propose, sentence
-from skrdia._rows import check_judges
 from skrdia._train import safe_log
 from skrdia._tuning import NOTHING, TRUSTED_ONLY, Candidate, Choice, Problem, candidates, choose, detectors_to_try
 from skrdia._validation import check_labels, encode, one_hot
@@ -73,6 +74,12 @@ class _Rows:
         """Training targets (n, K)."""
         return labels * self.weight[:, None]
 
+    @property
+    def left_alone(self) -> Any:
+        """Validation rows, and rows with a label that none of these has, (n,)."""
+        unjudged = np.asarray(self.judges[1].sum(axis=0)) == 0.0
+        return self.mask | ((self.given @ unjudged.astype(np.float64)) > 0.0) if unjudged.any() else self.mask
+
     def with_judges(self, targets: Any) -> tuple[DaskBlocks, Any]:
         """Rows and targets of training and validation rows."""
         X_val, targets_val = self.judges
@@ -82,9 +89,11 @@ class _Rows:
 
 
 def fit_on_cluster(
-    clf: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: ArrayLike | None, trusted: Any
+    clf: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: ArrayLike | None, trusted: Any, groups: Any
 ) -> Any:
     """`RDIAClassifier.fit` for a Dask array or data frame X."""
+    if groups is not None:
+        raise ValueError("groups needs all rows in memory; for rows of Dask leave it out.")
     base = LogisticRegression() if clf.base_estimator is None else clf.base_estimator
     finder = base if clf.influence_estimator is None else clf.influence_estimator
     _check(clf, base, finder)
@@ -95,10 +104,12 @@ def fit_on_cluster(
         repaired = (
             _by_choice(clf, base, finder, rows, first, seed) if clf.alpha == "auto" else _rounds(clf, rows, first)
         )
-        _store(clf, base, rows, first, repaired)
-    clf.n_features_in_ = rows.blocks.shape[1]
+        fitted = _finish(clf, base, rows, first, repaired)
+    fitted["n_features_in_"] = rows.blocks.shape[1]
     if hasattr(X, "columns") and all(isinstance(name, str) for name in X.columns):
-        clf.feature_names_in_ = np.asarray(list(X.columns), dtype=object)
+        fitted["feature_names_in_"] = np.asarray(list(X.columns), dtype=object)
+    replace_attributes(clf, fitted)
+    clf._has_verified_rows = trusted is not None or X_val is not None
     return clf
 
 
@@ -155,9 +166,20 @@ def _read(
     judges = (
         (blocks, blocks.hold(given * (weight * mask)[:, None])) if X_val is None else _outside(X_val, y_val, classes)
     )
-    source = "y_val" if X_val is not None else "validation_fraction" if trusted is None else "trusted"
-    check_judges(np.asarray(judges[1].sum(axis=0))[None], classes, source)
+    _warn_of_unjudged(classes, np.asarray(judges[1].sum(axis=0)))
     return _Rows(blocks, y, classes, given, training, mask, fold, judges, X_val is not None)
+
+
+def _warn_of_unjudged(classes: NDArray[Any], totals: Array) -> None:
+    if not totals.any():
+        raise ValueError("There is no validation row with a positive sample_weight. Mark some by trusted, or pass X_val.")
+    if (totals == 0.0).any():
+        warnings.warn(
+            f"No verified row has the labels {classes[totals == 0.0][:10].tolist()}, so nothing could tell whether the "
+            "rows labelled so are right. They are left as they are. Verify some rows of such labels.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _outside(X_val: Any, y_val: Any, classes: NDArray[Any]) -> tuple[Any, Any]:
@@ -255,7 +277,7 @@ def _proposal(rows: _Rows, evidence: _Evidence, signal: str, strategy: str, alph
     """What the signal says (n, K), the harmful rows (n,), and their new targets (n, K)."""
     by_label = SIGNALS[signal](evidence)  # type: ignore[arg-type]
     log_proba = evidence.detection[1].log_proba if signal == "influence" else safe_log(1.0 - by_label)
-    args = (evidence.labels, by_label, log_proba, rows.mask)
+    args = (evidence.labels, by_label, log_proba, rows.left_alone)
     width = 1 + len(rows.classes)
     found = rows.blocks.each(_proposed, width, *args, shared=(STRATEGIES[strategy], alpha))
     return by_label, rows.blocks.hold(found[:, 0] > 0.0), rows.blocks.hold(found[:, 1:])
@@ -355,7 +377,7 @@ def _targets(
 ) -> Any:
     """Targets (n, K) of one candidate, for all rows."""
     if candidate in (NOTHING, TRUSTED_ONLY):
-        return rows.given if candidate == NOTHING else da.zeros_like(rows.given)
+        return rows.given * (1.0 if candidate == NOTHING else rows.left_alone[:, None])
     labels = rows.given
     for _ in range(candidate.n_iter):
         key = (candidate.detector, labels.name)
@@ -370,7 +392,8 @@ def _mixed(shares: dict[Candidate, float], proposals: dict[Candidate, Any]) -> A
     return sum(share / total * proposals[c] for c, share in shares.items())
 
 
-def _store(clf: Any, base: Any, rows: _Rows, first: _Evidence, repaired: _Repaired) -> None:
+def _finish(clf: Any, base: Any, rows: _Rows, first: _Evidence, repaired: _Repaired) -> dict[str, Any]:
+    """Step IV, and all fitted attributes that follow from it."""
     fitted, solved = first.detection
     targets = rows.blocks.hold(rows.weighted(repaired.labels))
     X, fit_on = (rows.blocks, targets) if clf.refit_on == "train" else rows.with_judges(targets)
@@ -379,24 +402,31 @@ def _store(clf: Any, base: Any, rows: _Rows, first: _Evidence, repaired: _Repair
     final = clone(base).set_params(**(clf.refit_params or {}))
     if final.warm_start:
         final.coef_, final.intercept_ = fitted.coef_, fitted.intercept_
-    clf.estimator_ = final.fit_targets(X, X.hold(fit_on), rows.classes)
-    clf.base_estimator_ = fitted
-    clf.classes_ = rows.classes
-    clf.harmful_mask_ = rows.blocks.hold(repaired.harmful)
     arguments = (rows.y, rows.given, repaired.likeliest)
-    clf.relabeled_y_ = rows.blocks.each(_relabeled, None, *arguments, shared=(rows.classes,), dtype=rows.y.dtype)
-    clf.targets_ = targets if clf.refit_on == "train" or rows.are_outside else X.hold(fit_on)
-    unknown = rows.mask[:, None]
-    clf.label_influences_ = rows.blocks.hold(da.where(unknown, np.nan, solved.by_label))
-    clf.influences_ = rows.blocks.hold((rows.given * clf.label_influences_).sum(axis=1))
-    clf.scores_ = rows.blocks.hold(da.where(rows.mask, np.nan, repaired.scores))
-    clf.validation_mask_ = rows.mask
-    clf.signal_, clf.strategy_, clf.alpha_, clf.n_iter_ = repaired.chosen
+    relabeled = rows.blocks.each(_relabeled, None, *arguments, shared=(rows.classes,), dtype=rows.y.dtype)
+    by_label = rows.blocks.hold(da.where(rows.mask[:, None], np.nan, solved.by_label))
+    signal, strategy, alpha, n_iter = repaired.chosen
     change = (rows.given - repaired.labels) * rows.weight[:, None]
-    clf.predicted_gain_ = float((solved.loss_gradient * change).sum())
-    clf.history_ = repaired.history
-    clf.termination_condition_ = repaired.condition
-    clf.diagnostics_ = solved.diagnostics
+    return {
+        "estimator_": final.fit_targets(X, X.hold(fit_on), rows.classes),
+        "base_estimator_": fitted,
+        "classes_": rows.classes,
+        "harmful_mask_": rows.blocks.hold(repaired.harmful),
+        "relabeled_y_": relabeled,
+        "targets_": targets if clf.refit_on == "train" or rows.are_outside else X.hold(fit_on),
+        "label_influences_": by_label,
+        "influences_": rows.blocks.hold((rows.given * by_label).sum(axis=1)),
+        "scores_": rows.blocks.hold(da.where(rows.mask, np.nan, repaired.scores)),
+        "validation_mask_": rows.mask,
+        "signal_": signal,
+        "strategy_": strategy,
+        "alpha_": alpha,
+        "n_iter_": n_iter,
+        "predicted_gain_": float((solved.loss_gradient * change).sum()),
+        "history_": repaired.history,
+        "termination_condition_": repaired.condition,
+        "diagnostics_": solved.diagnostics,
+    }
 
 
 def _first_posterior(X: Any, proba: Array, given: Array) -> Array:

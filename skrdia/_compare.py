@@ -18,6 +18,7 @@ References: Nadeau, Bengio, "Inference for the generalization error", Machine Le
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,16 +29,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
-from skrdia._rdia import RDIAClassifier
-from skrdia._rows import _check_sources, as_indexable, check_trusted, stack
+from skrdia._rows import _check_sources, as_indexable, check_outside, check_trusted, stack
 from skrdia._train import predict_targets, safe_log
 from skrdia._treatments import CLEANLAB, METHODS, NEEDS_VIEW, REFERENCE, Method, Table, Task, own
-from skrdia._validation import check_labels, check_sample_weight, encode
+from skrdia._validation import check_labels, check_sample_weight
 from skrdia.views import check_supported
 from skrdia.views._base import Array
 
@@ -227,8 +227,7 @@ def compare_strategies(
     influence_estimator : classifier, default=None
         Passed on to `RDIAClassifier`: the model that finds the wrong labels, where it is not the estimator.
     cv : int, default=5
-        Parts that the trusted rows are split into; each of them judges once. At most the number of trusted rows of any
-        class.
+        Parts that the trusted rows are split into; each of them judges once.
     n_repeats : int, default=2
         Times that this is done, with other parts.
     n_jobs : int, default=None
@@ -298,9 +297,8 @@ def compare_strategies(
     table = _read(X, y, X_val, y_val, trusted, sample_weight)
     _check_counts(table, cv, n_repeats)
     rng = check_random_state(random_state)
-    judges = np.flatnonzero(table.trusted)
-    splitter = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
-    parts = [judges[test] for _, test in splitter.split(judges, table.y[judges])]
+    parts = _parts(table, cv, n_repeats, rng)
+    notes += _note_of_rare_classes(table, cv)
     seeds = rng.randint(2**31 - 1, size=len(parts))
     results: list[Array] = []
     for result in Parallel(n_jobs=n_jobs, return_as="generator")(
@@ -312,7 +310,7 @@ def compare_strategies(
             print(_sentence(list(methods), results, len(parts)))
     losses, accuracies, times = np.stack(results, axis=2)
     n_judge = np.array([len(part) for part in parts])
-    n_train = len(judges) - n_judge
+    n_train = int(table.trusted.sum()) - n_judge
     return Comparison(list(methods), losses, accuracies, times, n_train, n_judge, int((~table.trusted).sum()), notes)
 
 
@@ -382,31 +380,48 @@ def _read(X: Any, y: Any, X_val: Any, y_val: Any, trusted: Any, sample_weight: A
     if X_val is None:
         mask = check_trusted(trusted, len(y))
     else:
-        RDIAClassifier()._check_columns(X, X_val)
-        X_val, y_val = as_indexable(X_val), check_labels(y_val, "y_val")
-        check_consistent_length(X_val, y_val)
+        X, X_val, y_val = check_outside(X, X_val, y_val)
         mask = np.repeat([False, True], [len(y), len(y_val)])
         X, y, weight = stack(X, X_val), np.concatenate([y, y_val]), np.append(weight, np.ones(len(y_val)))
     kept = weight > 0.0
     if mask[kept].all():
         raise ValueError("compare_strategies needs rows to train on that are not verified, with positive weight.")
-    classes = np.unique(y[kept & ~mask])
-    encode(y[kept], classes, "y" if X_val is None else "y_val")
-    return Table(X, y, weight, mask, classes).take(kept)
+    return Table(X, y, weight, mask, np.unique(y[kept])).take(kept)
 
 
 def _check_counts(table: Table, cv: int, n_repeats: int) -> None:
     for name, value, smallest in (("cv", cv, 2), ("n_repeats", n_repeats, 1)):
         if not isinstance(value, Integral) or value < smallest:
             raise ValueError(f"{name}={value!r}: expected an integer of at least {smallest}.")
-    counts = (table.targets[table.trusted] > 0.0).sum(axis=0)
-    rarest = counts.argmin()
-    if counts[rarest] < cv:
+    if table.trusted.sum() < 2 * cv:
         raise ValueError(
-            f"cv={cv}, but only {counts[rarest]} rows with verified labels have the label "
-            f"{table.classes.tolist()[rarest]!r}: every part needs one of each label. Verify more rows of that label"
-            + (f", or use cv={counts[rarest]}." if counts[rarest] > 1 else ".")
+            f"cv={cv}, but there are only {int(table.trusted.sum())} rows with verified labels, and every part needs "
+            "two of them. Verify more rows, or use fewer parts."
         )
+
+
+def _parts(table: Table, cv: int, n_repeats: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
+    """The rows that judge each split: every class of two verified rows is in two parts."""
+    judges = np.flatnonzero(table.trusted)
+    splitter = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
+    codes = np.unique(table.y[judges], return_inverse=True)[1]
+    if np.bincount(codes).max() < cv:
+        splitter = RepeatedKFold(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
+    with warnings.catch_warnings():  # of classes with fewer rows than parts
+        warnings.simplefilter("ignore", UserWarning)
+        return [judges[test] for _, test in splitter.split(judges, codes)]
+
+
+def _note_of_rare_classes(table: Table, cv: int) -> tuple[str, ...]:
+    counts = (table.targets[table.trusted] > 0.0).sum(axis=0)
+    rare = [f"{table.classes.tolist()[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < cv)]
+    if not rare:
+        return ()
+    more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
+    return (
+        f"labels with fewer verified rows than parts: {', '.join(rare[:10])}{more}; where none of them trains, rows with "
+        "such a label are left as they are",
+    )
 
 
 def _run_split(
@@ -423,7 +438,9 @@ def _run_split(
     scores = np.empty((3, len(methods)))
     for i, method in enumerate(methods.values()):
         start = perf_counter()
-        proba = predict_targets(method(task), judged.X, table.classes)
+        with warnings.catch_warnings():  # the comparison says so once
+            warnings.filterwarnings("ignore", message="(?s).*left as they are", category=UserWarning)
+            proba = predict_targets(method(task), judged.X, table.classes)
         scores[2, i] = perf_counter() - start
         scores[:2, i] = _score(proba, judged)
     return scores

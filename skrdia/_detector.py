@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from skrdia._fitted import replace_attributes
 from skrdia._isolation import Isolation
 from skrdia._noise_model import confident_share
 from skrdia._rows import as_indexable, take
@@ -24,6 +25,7 @@ from skrdia.signals._score import gather, known_signal, of_given
 from skrdia.signals._table import apply
 from skrdia.views import Options
 from skrdia.views._base import Array
+from skrdia.views._heads import fitted_head
 
 __all__ = ["InfluenceLabelDetector"]
 
@@ -160,6 +162,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         ValueError
             If an argument is malformed; the message names it.
         """
+        replace_attributes(self, {})
         if y is None:
             self._fit_unlabelled(X)
         else:
@@ -278,8 +281,9 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         self.scores_ = of_given(apply(known_signal(self.signal), self._evidence), self._evidence.given)
         self.contamination_ = self.contamination
         if self.contamination == "auto":
-            known = self._evidence
-            self.contamination_ = min(0.5, confident_share(known.confidence, known.given, known.weight))
+            known, seen = self._evidence, ~np.isnan(self._evidence.confidence[:, 0])
+            shares = (part[seen] for part in (known.confidence, known.given, known.weight))
+            self.contamination_ = min(0.5, confident_share(*shares))
         self._keys, self._known = _row_keys(X), dict[Any, float]()
         for key, code, score in zip(self._keys, codes, self.scores_, strict=True):
             for one in (key, (key, code)):
@@ -295,7 +299,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         if codes is None:
             codes = encode(np.asarray(self.estimator_.predict(X)), self.classes_, "y")
         given = one_hot(codes, len(self.classes_))
-        return of_given(apply(known_signal(self.signal), Unseen(self._evidence, X, given)), given)
+        return of_given(apply(known_signal(self.signal), Unseen(self._evidence, fitted_head(self.estimator_, X).X, given)), given)
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Rows of whatever kind the estimator takes, with the columns of `fit`."""
@@ -323,7 +327,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
 
 
 def _signs(decision: Array) -> NDArray[np.int_]:
-    return np.where(decision >= 0.0, 1, -1)
+    return np.where(decision < 0.0, -1, 1)  # a row that could not be judged is none
 
 
 def _row_keys(X: Any) -> list[bytes]:
@@ -335,7 +339,7 @@ def _row_keys(X: Any) -> list[bytes]:
         return [_digest(X.indices[a:b].tobytes() + X.data[a:b].astype(np.float64).tobytes()) for a, b in bounds]
     rows = np.asarray(X)
     if rows.dtype == object:
-        return [_digest(repr(row.tolist()).encode()) for row in rows]
+        return [_digest(repr(row.tolist() if rows.ndim > 1 else row).encode()) for row in rows]
     if rows.dtype.kind in "fiub":
         rows = rows.astype(np.float64)
     return [_digest(row.tobytes()) for row in np.ascontiguousarray(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +18,23 @@ from skrdia._influence import Solved, solve_influence
 from skrdia._isolation import Isolation
 from skrdia._kernel import Kernel, newton_term
 from skrdia._noise_model import label_posterior
-from skrdia._rows import Split, as_indexable, stack, take
+from skrdia._rows import Split, as_indexable, grouped_splits, stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, is_net, predict_targets
 from skrdia.views import as_view, has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
-__all__ = ["STRONGER", "Evidence", "companions", "detect", "detectors", "folds", "interleaved_folds", "out_of_fold"]
+__all__ = [
+    "STRONGER",
+    "Evidence",
+    "companions",
+    "detect",
+    "detectors",
+    "folds",
+    "group_folds",
+    "interleaved_folds",
+    "out_of_fold",
+]
 
 STRONGER = (0.1, 0.01)
 """Factors on C of detectors that cannot learn wrong labels by heart."""
@@ -86,14 +96,34 @@ def detect(
     """
     judges = (X_val, targets_val) if best_epoch else None
     train = fit_targets if cache is None else cache(fit_targets)
+    known = targets.any(axis=0)
+    if known.sum() < 2:
+        raise ValueError(
+            f"The training rows have one class ({classes[known].tolist()}), at least in one fold, so that there are no "
+            "influences. Use other folds, or signal='confidence'."
+        )
     estimator = train(estimator, X, targets, classes, judges=judges, seed=seed)
     view = as_view(estimator, options)
-    if not np.array_equal(view.classes_, classes):
+    if not np.array_equal(view.classes_, classes[known]):
         raise ValueError(
             f"base_estimator has classes {view.classes_.tolist()}, but the training labels y are {classes.tolist()}; "
             "a frozen estimator must have been fitted on the same labels."
         )
-    return estimator, solve_influence(view, X, targets, X_val, targets_val, hessian, random_state)
+    solved = solve_influence(view, X, targets[:, known], X_val, targets_val[:, known], hessian, random_state)
+    return estimator, solved if known.all() else _of_all_classes(solved, known)
+
+
+def _of_all_classes(solved: Solved, known: NDArray[np.bool_]) -> Solved:
+    """With columns for the classes that no training row has; none is better for a row than those that are known."""
+    by_label = np.repeat(solved.by_label.max(axis=1, keepdims=True) + 1.0, len(known), axis=1)
+    log_proba = np.full(by_label.shape, np.log(np.finfo(np.float64).eps))
+    gradient = np.zeros(by_label.shape)
+    by_label[:, known], log_proba[:, known], gradient[:, known] = (
+        solved.by_label,
+        solved.log_proba,
+        solved.loss_gradient,
+    )
+    return replace(solved, by_label=by_label, log_proba=log_proba, loss_gradient=gradient)
 
 
 def out_of_fold(
@@ -106,16 +136,23 @@ def out_of_fold(
     splits: list[Split],
     starts: list[Any],
     seed: int | None = None,
+    groups: NDArray[np.intp] | None = None,
+    groups_val: NDArray[np.intp] | None = None,
 ) -> tuple[Array, list[Any]]:
     """Probabilities (n, K) by fits on the other folds of X and all validation rows, and these fits.
 
-    `starts` are fits to begin at, one for each split, or none. Rows that no split tests are nan.
+    `starts` are fits to begin at, one for each split, or none. Rows that no split tests are nan. Validation rows of the
+    group of a tested row do not train.
     """
     proba, fits = np.full(targets.shape, np.nan), []
     for i, (train, test) in enumerate(splits):
         rows, labels = take(X, train), targets[train]
         if X_val is not None and targets_val is not None:
-            rows, labels = stack(rows, X_val), np.vstack([labels, targets_val])
+            kept = slice(None)
+            if groups is not None and groups_val is not None:
+                kept = np.flatnonzero(~np.isin(groups_val, groups[test]))
+            rows = stack(rows, X_val if groups is None else take(X_val, kept))
+            labels = np.vstack([labels, targets_val[kept]])
         start = starts[i] if starts else None
         fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start, seed=seed))
         proba[test] = predict_targets(fits[-1], take(X, test), classes)
@@ -131,10 +168,22 @@ def interleaved_folds(targets: Array, n_splits: int) -> NDArray[np.intp]:
     return fold
 
 
-def folds(targets: Array, n_splits: int) -> list[Split]:
-    """Training and test rows of every interleaved fold."""
-    fold = interleaved_folds(targets, n_splits)
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_splits)]
+def folds(targets: Array, n_splits: int, groups: NDArray[np.intp] | None = None) -> list[Split]:
+    """Training and test rows of every fold: interleaved, or of whole groups."""
+    fold = group_folds(targets, groups, n_splits)
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(int(fold.max(initial=0)) + 1)]
+
+
+def group_folds(targets: Array, groups: NDArray[np.intp] | None, n_splits: int) -> NDArray[np.intp]:
+    """The fold of every row, (n,), such that no group is in two; there are fewer folds where there are fewer groups."""
+    if groups is None:
+        return interleaved_folds(targets, n_splits)
+    fold = np.zeros(len(targets), dtype=np.intp)
+    n_splits = min(n_splits, len(np.unique(groups)))
+    if n_splits > 1:
+        for i, (_, test) in enumerate(grouped_splits(targets.argmax(axis=1), groups, n_splits)):
+            fold[test] = i
+    return fold
 
 
 def _uncached(function: Any, ignore: Any = None) -> Any:
@@ -181,6 +230,10 @@ class Evidence:
         The first detector where it has been trained on the targets already.
     companions : list of classifiers
         Unfitted; more models for the stacked posterior.
+    groups : array of shape (n,) or None
+        Numbers of the groups of rows of which none is on both sides of a fold.
+    groups_val : array of shape (n_val,) or None
+        The same of the trusted rows.
     """
 
     detectors: list[Any]
@@ -200,6 +253,8 @@ class Evidence:
     training_seed: int | None = None
     fitted: Any = None
     companions: list[Any] = field(default_factory=list)
+    groups: NDArray[np.intp] | None = None
+    groups_val: NDArray[np.intp] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the kernel and the features, which are computed again when asked for."""
@@ -208,7 +263,7 @@ class Evidence:
     def __post_init__(self) -> None:
         self.X = as_indexable(self.X)
         if not self.splits:
-            self.splits = folds(self.given, _N_SPLITS)
+            self.splits = folds(self.given, _N_SPLITS, self.groups)
 
     @property
     def has_influences(self) -> bool:
@@ -357,7 +412,20 @@ class Evidence:
 
     def _out_of_fold(self, detector: Any, targets: Array, starts: list[Any] | None = None) -> tuple[Array, list[Any]]:
         arguments = (self.classes, self.X_val, self.targets_val, self.splits, starts or [], self.training_seed)
-        return self.cache(out_of_fold)(detector, self.X, targets, *arguments)
+        proba, fits = self.cache(out_of_fold)(detector, self.X, targets, *arguments, self.groups, self.groups_val)
+        if self._unpredictable.any():
+            proba = np.where(self._unpredictable[:, None], np.nan, proba)
+        return proba, fits
+
+    @cached_property
+    def _unpredictable(self) -> NDArray[np.bool_]:
+        """Rows whose given label no training row of their fold has, so that no model can tell whether it is right."""
+        found = np.zeros(len(self.given), dtype=bool)
+        elsewhere = 0.0 if self.targets_val is None else self.targets_val.sum(axis=0)
+        for train, test in self.splits:
+            known = (self.given[train] * self.weight[train, None]).sum(axis=0) + elsewhere > 0.0
+            found[test] = ~known[self.given[test].argmax(axis=1)]
+        return found
 
     def _need_validation_rows(self, signal: str) -> None:
         if self.X_val is None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
 from skrdia._evidence import Evidence, detectors
+from skrdia._heads import fit_heads
 from skrdia._repair import Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net
@@ -107,7 +108,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     labels, likeliest = rows.given.copy(), rows.given.copy()
     harmful, scores = np.zeros(len(rows.y), dtype=bool), np.full(len(rows.y), np.nan)
     labels[train], likeliest[train] = choice.labels, choice.likeliest
-    harmful[train], scores[train] = choice.harmful, choice.doubt
+    harmful[train], scores[train] = choice.harmful, np.where(problem.left_alone, np.nan, choice.doubt)
     chosen = choice.heaviest
     n_iter = max(1, chosen.n_iter)
     rounds = np.where((labels != rows.given).any(axis=1), n_iter, 0)
@@ -135,9 +136,9 @@ def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice,
 def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[str, Array]:
     """The targets (n, K) of every candidate of an unfitted `RDIAClassifier` with alpha="auto", to look at them."""
     rows, base = split_rows(X, y, X_val=X_val, y_val=y_val), clf._base()
-    finder = base if clf.influence_estimator is None else clf.influence_estimator
-    problem = _problem(clf, base, finder, rows, np.random.RandomState(0))
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
+    heads = fit_heads(base, clf._finder(base), rows)
+    problem = _problem(clf, heads.base, heads.finder, heads.rows, np.random.RandomState(0))
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, heads.base, heads.finder, problem.n_val)
     return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
 
 
@@ -158,6 +159,8 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
         rng.randint(2**31 - 1) if clf.random_state is not None else 0,
         options_of(clf),
         clf.best_epoch,
+        None if rows.groups is None else rows.groups[judges.train],
+        rows.groups_val,
     )
 
 
@@ -196,6 +199,8 @@ def _rounds(
             options_of(clf),
             clf.best_epoch,
             training_seed(clf),
+            groups=None if rows.groups is None else rows.groups[fold.train],
+            groups_val=None if fold.X_val is None or rows.splits else rows.groups_val,
         )
 
     return repair(
@@ -208,6 +213,7 @@ def _rounds(
         n_jobs=clf.n_jobs,
         rng=rng,
         report=_report(clf),
+        is_judged=signal not in WITHOUT_TRUSTED_ROWS,
     )
 
 

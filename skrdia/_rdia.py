@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Tags, check_random_state, get_tags
-from sklearn.utils.validation import validate_data
 
 from skrdia._blocks import is_dask
 from skrdia._delegates import Delegates
+from skrdia._fitted import features_of, replace_attributes, warn_of_rows_left_alone
+from skrdia._heads import Heads, fit_heads
 from skrdia._held_out import held_out
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._ledger import open_ledger
@@ -37,6 +38,7 @@ from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
 from skrdia.views import as_view, check_supported
 from skrdia.views._base import Array
+from skrdia.views._heads import without_resamplers
 
 __all__ = ["RDIAClassifier"]
 
@@ -293,6 +295,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> RDIAClassifier:
         """Train on repaired labels.
 
@@ -315,6 +318,9 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         trusted : bool array-like of shape (n_samples,), default=None
             True for the rows of X whose label is verified: they are validation rows, beside those of `X_val` where that
             is given, and never relabelled.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, such as the patient it is of. Rows of one group never stand on both sides of a split:
+            of `cv`, of ``alpha="auto"``, of out-of-fold probabilities, or of the hold-out. Rows of `X_val` are in none.
 
         Returns
         -------
@@ -331,11 +337,11 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         if is_dask(X):
             from skrdia._cluster import fit_on_cluster  # loads dask
 
-            return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted)
+            return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted, groups)
         base = self._base()
-        self._check_estimators(base)
-        self._check_columns(X, X_val)
-        rng = check_random_state(self.random_state)
+        finder = self._finder(base)
+        self._check_estimators(base, finder)
+        features, rng = features_of(X), check_random_state(self.random_state)
         rows = split_rows(
             X,
             y,
@@ -343,36 +349,39 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             X_val=X_val,
             y_val=y_val,
             trusted=trusted,
+            groups=groups,
             cv=self.cv,
             validation_fraction=self.validation_fraction,
             random_state=rng,
         )
-        finder = self._finder(base)
         with listening(print if self.verbose else None):
+            heads = fit_heads(base, finder, rows)
             if self.alpha != "auto":
-                outcome = by_threshold(self, finder, rows, rng)
+                outcome = by_threshold(self, heads.finder, heads.rows, rng)
             elif self.cv is None:
-                outcome = by_choice(self, base, finder, rows, rng)
+                outcome = by_choice(self, heads.base, heads.finder, heads.rows, rng)
             else:
-                outcome = without_judges(self, finder, rows, rng)
-            self._store(base, rows, outcome)
+                outcome = without_judges(self, heads.finder, heads.rows, rng)
+            fitted = self._finish(heads, outcome)
+        warn_of_rows_left_alone(rows, outcome.scores)
+        replace_attributes(self, features | fitted)
         self.held_out_ = held_out(self, rows, outcome)
         self.ledger_ = open_ledger(self, rows, outcome)
         self._has_verified_rows = trusted is not None or X_val is not None
-        validate_data(self, X=X, skip_check_array=True)  # n_features_in_, feature_names_in_
         return self
 
     def _base(self) -> Any:
         return LogisticRegression() if self.base_estimator is None else self.base_estimator
 
     def _finder(self, base: Any) -> Any:
-        return base if self.influence_estimator is None else self.influence_estimator
+        """The model of steps I and II; its training rows are those of X."""
+        return without_resamplers(base) if self.influence_estimator is None else self.influence_estimator
 
-    def _check_estimators(self, base: Any) -> None:
+    def _check_estimators(self, base: Any, finder: Any) -> None:
         signal = signal_name(self)
         if signal in ("auto", "influence"):
-            check_supported(self._finder(base))
-        for name, estimator in (("base_estimator", base), ("influence_estimator", self._finder(base))):
+            check_supported(finder)
+        for name, estimator in (("base_estimator", base), ("influence_estimator", finder)):
             judged = self.alpha == "auto" or signal != "influence"
             if judged and not hasattr(estimator, "predict_proba"):
                 raise TypeError(
@@ -380,71 +389,62 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
                     "need. Use another classifier, or a calibrated one (CalibratedClassifierCV)."
                 )
 
-    def _check_columns(self, X: Any, X_val: Any) -> None:
-        if X_val is None:
-            return
-        if hasattr(X, "columns") != hasattr(X_val, "columns"):
-            raise ValueError(
-                f"X is a {type(X).__name__} and X_val a {type(X_val).__name__}; pass both as data frames with the same "
-                "columns, or both as arrays."
-            )
-        scratch = clone(self)  # so that a failing fit leaves no attribute behind
-        validate_data(scratch, X=X, skip_check_array=True)
-        try:
-            validate_data(scratch, X=X_val, skip_check_array=True, reset=False)
-        except ValueError as error:
-            raise ValueError(f"X_val: {error}") from error
-
-    def _store(self, base: Any, rows: Rows, outcome: Outcome) -> None:
-        repaired = outcome.repaired
+    def _finish(self, heads: Heads, outcome: Outcome) -> dict[str, Any]:
+        """Step IV, and all fitted attributes that follow from it."""
+        rows, repaired = heads.rows, outcome.repaired
         labels, first, history, seed = repaired.labels, repaired.first, repaired.history, training_seed(self)
         targets = labels * rows.weight[:, None]
         if self.refit_on == "train":
             targets[rows.validation_mask] = 0.0
-        X, fit_on = rows.X, targets
-        if self.refit_on == "all" and rows.outside is not None:
-            X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
         first_fit = first.estimators[0]
-        if len(first.estimators) > 1 or self.influence_estimator is not None or first_fit is None:
-            first_fit = fit_targets(base, rows.X, rows.given * rows.weight[:, None], rows.classes, seed=seed)
-        estimator = self._refit(base, X, fit_on, rows, outcome, first_fit)
+        if len(first.estimators) > 1 or heads.finder is not heads.base or first_fit is None:
+            first_fit = fit_targets(heads.base, rows.X, rows.given * rows.weight[:, None], rows.classes, seed=seed)
+        estimator = self._refit(heads, targets, outcome, first_fit)
         if self.refit_on == "train" and len(rows.folds) == 1 and first.diagnostics and self.alpha != "auto":
             fold = rows.folds[0]
-            if self.influence_estimator is None and fold.targets_val is not None:
+            if heads.finder is heads.base and fold.targets_val is not None and len(estimator.classes_) == len(labels.T):
                 loss = validation_loss(estimator, fold.X_val, fold.targets_val)
                 history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss
         relabeled = rows.y.copy()
         changed = (outcome.likeliest != rows.given).any(axis=1) & outcome.likeliest.any(axis=1)
         relabeled[changed] = rows.classes[outcome.likeliest[changed].argmax(axis=1)]
-
-        self.estimator_ = estimator
-        self.base_estimator_ = first_fit
-        self.classes_ = rows.classes
-        self.harmful_mask_ = outcome.harmful & ~rows.validation_mask
-        self.relabeled_y_ = relabeled
-        self.targets_ = targets
-        self.scores_ = outcome.scores
-        self.label_influences_ = first.influences
-        self.influences_ = (rows.given * first.influences).sum(axis=1)
+        signal, strategy, alpha, n_iter = outcome.chosen
+        fitted = {
+            "estimator_": heads.join(estimator),
+            "base_estimator_": heads.join(first_fit),
+            "classes_": rows.classes,
+            "harmful_mask_": outcome.harmful & ~rows.validation_mask,
+            "relabeled_y_": relabeled,
+            "targets_": targets,
+            "scores_": outcome.scores,
+            "label_influences_": first.influences,
+            "influences_": (rows.given * first.influences).sum(axis=1),
+            "validation_mask_": rows.validation_mask,
+            "signal_": signal,
+            "strategy_": strategy,
+            "alpha_": alpha,
+            "n_iter_": n_iter,
+            "predicted_gain_": predicted_gain(first, rows.given, labels),
+            "history_": history,
+            "termination_condition_": repaired.termination_condition,
+            "diagnostics_": first.diagnostics,
+        }
         if self.compute_std:
-            self.influence_std_ = self._standard_errors(rows, first)
-        self.validation_mask_ = rows.validation_mask
-        self.signal_, self.strategy_, self.alpha_, self.n_iter_ = outcome.chosen
-        self.predicted_gain_ = predicted_gain(first, rows.given, labels)
-        self.history_ = history
-        self.termination_condition_ = repaired.termination_condition
-        self.diagnostics_ = first.diagnostics
+            fitted["influence_std_"] = self._standard_errors(rows, first)
+        return fitted
 
-    def _refit(self, base: Any, X: Any, targets: Array, rows: Rows, outcome: Outcome, first: Any) -> Any:
+    def _refit(self, heads: Heads, targets: Array, outcome: Outcome, first: Any) -> Any:
         """Step IV."""
-        seed, finish = training_seed(self), outcome.finish
+        seed, finish, rows = training_seed(self), outcome.finish, heads.rows
         estimator = finish.start
         if estimator is None:
             params = self.refit_params or {}
             is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
-            model = clone(base).set_params(**params) if params else base
-            warm = (first, params) if is_warm else None
-            estimator = fit_targets(model, X, targets, rows.classes, warm=warm, seed=seed)
+            model = heads.with_params(params)
+            X, fit_on = rows.X, targets
+            if self.refit_on == "all" and rows.outside is not None:
+                X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
+            estimator = fit_targets(model, X, fit_on, rows.classes, warm=first if is_warm else None, seed=seed)
         judges = rows.folds[0]
         if finish.n_epochs > 0 and judges.targets_val is not None:
             args = (judges.X_val, judges.targets_val, rows.classes, finish.n_epochs)
@@ -454,6 +454,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     def _standard_errors(self, rows: Rows, first: Any) -> Array:
         """Of `influences_`; folds of `cv` count as independent, since each has its own validation rows."""
         squares, count = np.zeros(len(rows.y)), np.zeros(len(rows.y))
+        if not first.diagnostics:  # there are no influences
+            return np.full(len(rows.y), np.nan)
         for fold, estimator in zip(rows.folds, first.estimators, strict=True):
             if estimator is None or fold.targets_val is None:
                 continue

@@ -22,7 +22,7 @@ from skrdia._rows import Fold, Rows
 from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
-__all__ = ["Detection", "Repaired", "entry", "predicted_gain", "propose", "repair", "sentence"]
+__all__ = ["Detection", "Repaired", "entry", "predicted_gain", "propose", "repair", "sentence", "unjudged"]
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,22 @@ def repair(
     n_jobs: int | None,
     rng: np.random.RandomState,
     report: Callable[[str], None],
+    is_judged: bool = True,
 ) -> Repaired:
-    """Run at most `max_iter` rounds; `gather` collects the evidence of a fold, given the current targets."""
+    """Run at most `max_iter` rounds; `gather` collects the evidence of a fold, given the current targets.
+
+    `is_judged`: whether the signal asks validation rows, which say nothing of rows with a label that none of them has.
+    """
     labels, harmful, seen = rows.given, np.zeros(len(rows.y), dtype=bool), [rows.given]
     detections: list[Detection] = []
     history: list[dict[str, Any]] = []
     condition = "max_iter"
     while condition == "max_iter" and len(history) < max_iter:
-        found = _detect_all(rows, labels, gather, signal, n_jobs)
+        found = _detect_all(rows, labels, gather, signal, n_jobs, is_judged)
         detections = detections or [found]
         if history:
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
-        flagged, proposed = _propose(labels, found, strategy, alpha, rng)
+        flagged, proposed = propose(labels, found.by_label, found.log_proba, strategy, alpha, rng)
         lost = _lost_classes(rows, proposed)
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
@@ -150,21 +154,26 @@ def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array,
         with np.errstate(divide="ignore", invalid="ignore"):
             log_proba = np.log(evidence.confidence)
     if by_label.ndim == 1:  # a score for the labels as they are; of the others the most probable one is best
-        by_label = np.where(evidence.given > 0.0, by_label[:, None], -log_proba)
+        of_others = np.where(np.isnan(by_label)[:, None], np.nan, -log_proba)
+        by_label = np.where(evidence.given > 0.0, by_label[:, None], of_others)
     return Findings(by_label, log_proba, estimator, solved)
 
 
-def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None) -> Detection:
+def _detect_all(
+    rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None, is_judged: bool
+) -> Detection:
     results = Parallel(n_jobs=n_jobs if len(rows.folds) > 1 else None)(
         delayed(_find)(gather, fold, labels, signal) for fold in rows.folds
     )
     unknown = np.full(labels.shape, np.nan)
     sums, count = np.zeros((4, *labels.shape)), np.zeros((len(labels), 1))
     for fold, found in zip(rows.folds, results, strict=True):
-        count[fold.train] += 1.0
+        at = fold.train
+        told = ~unjudged(rows.given[at], fold.targets_val) if is_judged else np.ones(len(at), dtype=bool)
+        count[at[told]] += 1.0
         solved = (unknown, unknown) if found.solved is None else (found.solved.by_label, found.solved.loss_gradient)
         for total, part in zip(sums, (found.by_label, found.log_proba, *solved), strict=True):
-            total[fold.train] += part if len(part) == len(fold.train) else part[fold.train]
+            total[at[told]] += (part if len(part) == len(at) else part[at])[told]
     means = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0.0)
     known = [found.solved for found in results if found.solved is not None]
     return Detection(
@@ -178,18 +187,15 @@ def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int
     )
 
 
-def _propose(
-    labels: Array, found: Detection, strategy: Callable[..., Array], alpha: float, rng: np.random.RandomState
-) -> tuple[NDArray[np.bool_], Array]:
-    """Which rows are harmful, (n,), and the targets they should have, (n, K); rows without a score are left alone."""
-    scored = ~np.isnan(found.by_label).all(axis=1)
-    if not scored.any():
-        raise ValueError("signal returned nan for every row; expected a number for each label of each row.")
-    harmful, proposed = np.zeros(len(labels), dtype=bool), labels.copy()
-    harmful[scored], proposed[scored] = propose(
-        labels[scored], found.by_label[scored], found.log_proba[scored], strategy, alpha, rng
-    )
-    return harmful, proposed
+def unjudged(given: Array, targets_val: Array | None) -> NDArray[np.bool_]:
+    """Which rows (n,) have a label that no validation row of positive weight has: they are left as they are.
+
+    Judged by the others, every one of them would look harmful.
+    """
+    if targets_val is None:
+        return np.zeros(len(given), dtype=bool)
+    unknown: NDArray[np.bool_] = targets_val.sum(axis=0) == 0.0
+    return unknown[given.argmax(axis=1)]
 
 
 def propose(
@@ -199,8 +205,33 @@ def propose(
     strategy: Callable[..., Array],
     alpha: float,
     rng: np.random.RandomState,
+    left_alone: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.bool_], Array]:
-    """Step III: which rows score above alpha, and what the strategy makes of the current targets (n, K)."""
+    """Step III: which rows score above alpha, and what the strategy makes of the current targets (n, K).
+
+    Rows without a score, with nan for every label, stay as they are, and so do those that are to be `left_alone`.
+    """
+    at = ~np.isnan(by_label).all(axis=1)
+    if len(at) and not at.any():
+        raise ValueError("signal returned nan for every row; expected a number for each label of each row.")
+    if left_alone is not None:
+        at &= ~left_alone
+    if at.all():
+        return _propose(labels, by_label, log_proba, strategy, alpha, rng)
+    harmful, targets = np.zeros(len(labels), dtype=bool), labels.copy()
+    if at.any():
+        harmful[at], targets[at] = _propose(labels[at], by_label[at], log_proba[at], strategy, alpha, rng)
+    return harmful, targets
+
+
+def _propose(
+    labels: Array,
+    by_label: Array,
+    log_proba: Array,
+    strategy: Callable[..., Array],
+    alpha: float,
+    rng: np.random.RandomState,
+) -> tuple[NDArray[np.bool_], Array]:
     scores = (labels * by_label).sum(axis=1)
     if np.isnan(scores).any():
         raise ValueError(f"signal returned {np.isnan(scores).sum()} nan; expected a number for each row.")
@@ -213,11 +244,11 @@ def propose(
 
 
 def _lost_classes(rows: Rows, labels: Array) -> NDArray[Any]:
-    """Classes without weight in the training rows of some fold."""
-    targets = labels * rows.weight[:, None]
+    """Classes that lose their last weight in the training rows of some fold."""
     lost = np.zeros(len(rows.classes), dtype=bool)
     for fold in rows.folds:
-        lost |= targets[fold.train].sum(axis=0) == 0.0
+        before, after = ((some * rows.weight[:, None])[fold.train].sum(axis=0) for some in (rows.given, labels))
+        lost |= (after == 0.0) & (before > 0.0)
     return rows.classes[lost]
 
 

@@ -5,6 +5,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import _get_threadpool_controller
+from sklearn.utils.validation import _num_samples
 
 __all__ = [
     "HasMethods",
@@ -12,6 +13,7 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "_get_threadpool_controller",
+    "_num_samples",
     "_openmp_effective_n_threads",
     "_safe_indexing",
 ]

@@ -5,20 +5,23 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, replace
 from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn import config_context, get_config
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import take
+from skrdia._sklearn import _num_samples
 from skrdia.views import capability, draft
 from skrdia.views._base import Array
+from skrdia.views._heads import Part, fit_transform_head, resamplers
 
 __all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "scale_logits", "takes_weights"]
 
@@ -31,52 +34,97 @@ def fit_targets(
     *,
     is_draft: bool = False,
     start: Any = None,
-    warm: tuple[Any, dict[str, Any]] | None = None,
+    warm: Any = None,
     judges: tuple[Any, Array] | None = None,
     seed: int | None = None,
 ) -> Any:
     """Fit a clone on targets (n, K): a row for every positive entry, with that entry as its weight.
 
     The loss is linear in the targets, so this is the fit on soft targets. Rows of zeros are left out. Without weights
-    other than one, none are passed on. A draft is a fit of which only the held-out loss matters: on rows that were
-    checked before, cheap where the solver can be, silent on convergence, and begun at `start`, a fit of the same model.
-    `warm` is an earlier fit of the same model that a warm start goes on from, and the parameters to set on it.
+    other than one, none are passed on. The transformers of a pipeline are fitted on each row once, with its likeliest
+    label. A draft is a fit of which only the held-out loss matters: on rows that were checked before, cheap where the
+    solver can be, silent on convergence, and begun at `start`, a fit of the same model on the same columns. A draft on
+    a single class is the classifier that knows no other. `warm` is an earlier fit of the same model that a warm start
+    goes on from.
 
-    A net of skorch takes soft targets as they are; of the epochs it keeps the one with the lowest loss on `judges`,
+    A net takes soft targets as they are; one of skorch keeps of its epochs the one with the lowest loss on `judges`,
     validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
-    train = capability(last_step(estimator)[1], "fit_targets")
-    if train is not None:
-        return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm and warm[0])
-    rows, labels = np.nonzero(targets)
-    weight = targets[rows, labels]
-    estimator = clone(estimator) if warm is None else copy.deepcopy(warm[0]).set_params(**warm[1])
-    params = {} if np.all(weight == 1.0) else _weight_params(estimator, weight)
-    X, y = take(X, rows), classes[labels]
+    how = _How(is_draft, start, warm, judges, seed)
     if not is_draft:
-        return estimator.fit(X, y, **params)
-    same = start is not None and np.array_equal(start.classes_, classes[targets.any(axis=0)])
-    draft(estimator, start if same else None)
+        return _fit(estimator, X, targets, classes, how)
+    if np.count_nonzero(targets.any(axis=0)) == 1:
+        return DummyClassifier().fit(np.zeros((1, 1)), classes[targets.any(axis=0)])
     with config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y, **params)
+        return _fit(estimator, X, targets, classes, how)
 
 
-def _fit_last_step(
-    estimator: Any, X: Any, targets: Array, classes: NDArray[Any], train: Any, judges: Any, warm: Any
-) -> Any:
-    """Fit the transformers of a possibly nested pipeline on the likeliest labels, and its last step on the targets."""
-    if not hasattr(estimator, "steps"):
-        return train(estimator, X, targets, classes, judges=judges, start=warm)
+@dataclass(frozen=True)
+class _How:
+    """The keywords of `fit_targets`."""
+
+    is_draft: bool
+    start: Any
+    warm: Any
+    judges: tuple[Any, Array] | None
+    seed: int | None
+
+    def of_last_step(self, head: Any) -> _How:
+        """The same for the last step of a pipeline. `head`: the fitted steps before it, or None."""
+        steps = [] if head is None else [step for _, step in head.steps]
+        same_columns = all(isinstance(step, Part) for step in steps)
+        return replace(
+            self,
+            start=self.start.steps[-1][1] if same_columns and hasattr(self.start, "steps") else None,
+            warm=None if self.warm is None else self.warm.steps[-1][1],
+            judges=self.judges and (self.judges[0] if head is None else head.transform(self.judges[0]), self.judges[1]),
+        )
+
+
+def _fit(estimator: Any, X: Any, targets: Array, classes: NDArray[Any], how: _How) -> Any:
+    if resamplers(estimator):
+        return _fit_resampled(estimator, X, targets, classes)
+    if hasattr(estimator, "steps"):
+        return _fit_pipeline(estimator, X, targets, classes, how)
+    train = capability(estimator, "fit_targets")
+    if train is not None:
+        return train(estimator, X, targets, classes, judges=how.judges, start=how.warm, seed=how.seed)
+    rows, labels = np.nonzero(targets)
+    weight = targets[rows, labels]
+    params = {} if np.all(weight == 1.0) else _weight_params(estimator, weight)
+    model = clone(estimator)
+    if how.warm is not None:
+        model = copy.deepcopy(how.warm).set_params(**model.get_params(deep=False))
+    if how.is_draft:
+        same = how.start is not None and np.array_equal(how.start.classes_, classes[targets.any(axis=0)])
+        draft(model, how.start if same else None)
+    return model.fit(take(X, rows), classes[labels], **params)
+
+
+def _fit_pipeline(estimator: Any, X: Any, targets: Array, classes: NDArray[Any], how: _How) -> Any:
+    """Fit the transformers on the likeliest labels, each row once, and the last step on the targets."""
     fitted, rows = clone(estimator), np.flatnonzero(targets.any(axis=1))
     name, last = fitted.steps[-1]
+    head = None
     if len(fitted.steps) > 1:
-        head = fitted[:-1]
-        X, targets = head.fit_transform(take(X, rows), classes[targets[rows].argmax(axis=1)]), targets[rows]
-        judges = judges and (head.transform(judges[0]), judges[1])
-    warm = warm and warm.steps[-1][1]
-    fitted.steps[-1] = (name, _fit_last_step(last, X, targets, classes, train, judges, warm))
+        X, targets = take(X, rows), targets[rows]
+        head, X = fit_transform_head(fitted, X, classes[targets.argmax(axis=1)], targets.sum(axis=1))
+    last = _fit(last, X, targets, classes, how.of_last_step(head))
+    fitted.steps = [*([] if head is None else head.steps), (name, last)]
     return fitted
+
+
+def _fit_resampled(estimator: Any, X: Any, targets: Array, classes: NDArray[Any]) -> Any:
+    """Fit a pipeline that makes rows of its own, which weights would not fit."""
+    rows, labels = np.nonzero(targets)
+    if not np.all(targets[rows, labels] == 1.0):
+        raise ValueError(
+            f"base_estimator has the step {resamplers(estimator)[0]!r}, which makes training rows of its own, so that "
+            "no sample_weight fits them, which these sample weights or targets need. Leave the step out, or use no "
+            "sample_weight and a strategy that relabels or drops whole rows."
+        )
+    return clone(estimator).fit(take(X, rows), classes[labels])
 
 
 def fine_tune(
@@ -128,9 +176,16 @@ def scale_logits(estimator: Any, factor: float, X: Any) -> Any:
 
 def predict_targets(estimator: Any, X: Any, classes: NDArray[Any]) -> Array:
     """Probabilities (n, K) of all `classes`; zero for those that the estimator was not trained on."""
-    proba = np.zeros((X.shape[0], len(classes)))
-    if X.shape[0]:
-        proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
+    own = estimator.classes_
+    unknown = np.setdiff1d(own, classes) if own.dtype.kind == classes.dtype.kind else own[~np.isin(own, classes)]
+    if len(unknown):
+        raise ValueError(
+            f"base_estimator has classes {own.tolist()}, but the training labels y are {classes.tolist()}; a frozen "
+            "estimator must have been fitted on the same labels."
+        )
+    proba = np.zeros((_num_samples(X), len(classes)))
+    if len(proba):
+        proba[:, np.searchsorted(classes, own)] = estimator.predict_proba(X)
     return proba
 
 
@@ -146,6 +201,8 @@ def is_net(estimator: Any) -> bool:
 
 def takes_weights(estimator: Any) -> bool:
     """Whether `fit_targets` can pass on weights, and so train on soft targets."""
+    if resamplers(estimator):
+        return False
     last = last_step(estimator)[1]
     accepted = signature(last.fit).parameters
     return (
@@ -165,26 +222,10 @@ def last_step(estimator: Any) -> tuple[list[str], Any]:
 
 
 def _weight_params(estimator: Any, weight: Array) -> dict[str, Array]:
-    """The `fit` parameter that carries sample weights to the last step of a possibly nested pipeline."""
-    path, last = last_step(estimator)
-    if not takes_weights(last):
+    """The weights as a parameter of `fit`."""
+    if not takes_weights(estimator):
         raise ValueError(
-            f"base_estimator={last!r} takes no sample_weight in fit, which these sample weights or targets need. Use "
-            "another base estimator, or no sample_weight and a strategy that relabels or drops whole rows."
+            f"base_estimator={estimator!r} takes no sample_weight in fit, which these sample weights or targets need. "
+            "Use another base estimator, or no sample_weight and a strategy that relabels or drops whole rows."
         )
-    if path and get_config()["enable_metadata_routing"]:
-        last.set_fit_request(sample_weight=True)
-        _request_no_weight(estimator)
-        return {"sample_weight": weight}
-    return {"__".join([*path, "sample_weight"]): weight}
-
-
-def _request_no_weight(pipeline: Any) -> None:
-    """Let the transformers of a possibly nested pipeline ignore weights, unless the user has requested otherwise."""
-    for _, step in pipeline.steps:
-        if hasattr(step, "steps"):
-            _request_no_weight(step)
-        elif hasattr(step, "set_fit_request"):
-            requests = getattr(step.get_metadata_routing(), "fit", None)
-            if requests is not None and requests.requests.get("sample_weight", False) is None:
-                step.set_fit_request(sample_weight=False)
+    return {"sample_weight": weight}

@@ -32,11 +32,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from skrdia._evidence import STRONGER, Evidence, interleaved_folds
-from skrdia._repair import propose
+from skrdia._evidence import STRONGER, Evidence, group_folds
+from skrdia._repair import propose, unjudged
 from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
-from skrdia._train import fit_targets, predict_targets, safe_log, takes_weights
+from skrdia._train import fit_targets, last_step, predict_targets, safe_log, takes_weights
 from skrdia.signals._table import OF_PROBABILITIES, SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views import has_view, regularised
@@ -181,16 +181,32 @@ class Problem:
     seed: int
     options: Options = DEFAULTS
     best_epoch: bool = True
+    groups: NDArray[np.intp] | None = None
+    groups_val: NDArray[np.intp] | None = None
+
+    @property
+    def left_alone(self) -> NDArray[np.bool_]:
+        """Training rows with a label that no validation row has, (n,): nothing can be said of them."""
+        return unjudged(self.given, self.targets_val)
 
     @property
     def n_val(self) -> int:
         """Number of validation rows of positive weight."""
         return int(np.count_nonzero(self.targets_val.any(axis=1)))
 
+    def folds(self, n_splits: int) -> NDArray[np.intp]:
+        """The fold of every validation row, (n_val,)."""
+        return group_folds(self.targets_val, self.groups_val, n_splits)
+
     def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState) -> Problem:
-        """The same without some of the validation rows, and with a share of the others where there are many."""
+        """The same without some of the validation rows, without the training rows of their groups, and with a share of
+        the others where there are many.
+        """
         share = min(1.0, _MAX_ROWS / (len(self.given) + len(self.targets_val)))
-        train = _sample(np.arange(len(self.given)), self.given, share, rng)
+        train = np.arange(len(self.given))
+        if self.groups is not None and self.groups_val is not None:
+            train = np.flatnonzero(~np.isin(self.groups, self.groups_val[held_out]))
+        train = _sample(train, self.given, share, rng)
         val = _sample(np.flatnonzero(~held_out), self.targets_val, share, rng)
         return replace(
             self,
@@ -199,6 +215,8 @@ class Problem:
             weight=self.weight[train],
             X_val=take(self.X_val, val),
             targets_val=self.targets_val[val],
+            groups=None if self.groups is None else self.groups[train],
+            groups_val=None if self.groups_val is None else self.groups_val[val],
         )
 
 
@@ -240,18 +258,18 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
     """
     proposals = {NOTHING: problem.given}
     if problem.refit_on_all:
-        proposals[TRUSTED_ONLY] = np.zeros_like(problem.given)
+        proposals[TRUSTED_ONLY] = problem.given * problem.left_alone[:, None]
     start = {factor: _evidence(problem, factor, problem.given) for factor in problem.detectors}
     for candidate in dict.fromkeys(tried):
         before = replace(candidate, n_iter=candidate.n_iter - 1)
         if candidate.n_iter == 1:
             labels, evidence = problem.given, start[candidate.detector]
-        elif before in proposals and proposals[before].any(axis=0).all():
+        elif before in proposals and proposals[before].any(axis=0)[problem.given.any(axis=0)].all():
             labels = proposals[before]
             evidence = _evidence(problem, candidate.detector, labels)
         else:
             continue
-        proposal = _propose(evidence, labels, candidate, np.random.RandomState(problem.seed))
+        proposal = _propose(evidence, labels, candidate, problem)
         if _keeps_classes(problem, proposal):
             proposals[candidate] = proposal
     return {candidate: harden(problem.base, labels) for candidate, labels in proposals.items()}
@@ -279,22 +297,26 @@ def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidenc
         problem.seed,
         options=problem.options,
         best_epoch=problem.best_epoch,
+        groups=problem.groups,
+        groups_val=problem.groups_val,
     )
 
 
-def _propose(evidence: Evidence, labels: Array, candidate: Candidate, rng: np.random.RandomState) -> Array:
+def _propose(evidence: Evidence, labels: Array, candidate: Candidate, problem: Problem) -> Array:
     with warnings.catch_warnings():  # `fit` warns once, of influences on all rows
         warnings.simplefilter("ignore", ConvergenceWarning)
         by_label = SIGNALS[candidate.signal](evidence)
     strategy = STRATEGIES[candidate.strategy] if isinstance(candidate.strategy, str) else candidate.strategy
     log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else safe_log(1.0 - by_label)
-    return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng)[1]
+    rng = np.random.RandomState(problem.seed)
+    return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng, problem.left_alone)[1]
 
 
 def _keeps_classes(problem: Problem, labels: Array) -> bool:
-    totals = (labels * problem.weight[:, None]).sum(axis=0)
-    alone = bool((totals > 0.0).all())
-    return alone or (problem.refit_on_all and bool((totals + problem.targets_val.sum(axis=0) > 0.0).all()))
+    totals, before = ((some * problem.weight[:, None]).sum(axis=0) for some in (labels, problem.given))
+    if problem.refit_on_all:
+        totals = totals + problem.targets_val.sum(axis=0)
+    return bool((totals[before > 0.0] > 0.0).all())
 
 
 def choose(
@@ -307,17 +329,18 @@ def choose(
     """Choose among doing nothing, the trusted rows only, and the candidates; `cache` remembers each fold."""
     if (condition := too_few_rows(problem)) is not None:
         return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None)
-    fold = interleaved_folds(problem.targets_val, _N_FOLDS)
+    fold = group_folds(problem.targets_val, problem.groups_val, _N_FOLDS)
+    n_folds = int(fold.max()) + 1
     rng = np.random.RandomState(problem.seed)
-    tasks = [problem.without(fold == i, rng) for i in range(_N_FOLDS)]
-    held_out = [take(problem.X_val, fold == i) for i in range(_N_FOLDS)]
+    tasks = [problem.without(fold == i, rng) for i in range(n_folds)]
+    held_out = [take(problem.X_val, fold == i) for i in range(n_folds)]
     results = []
     examine = _examine if cache is None else cache(_examine)
     for result in Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(examine)(task, tried, rows) for task, rows in zip(tasks, held_out, strict=True)
     ):
         results.append(result)
-        report(f"[RDIA] alpha='auto': fold {len(results)} of {_N_FOLDS}, {len(result[0])} candidates")
+        report(f"[RDIA] alpha='auto': fold {len(results)} of {n_folds}, {len(result[0])} candidates")
     names = [c for c in results[0][0] if all(c in proposals for proposals, _ in results)]
     losses = np.empty((len(names), len(fold)))
     for i, (_, judged) in enumerate(results):
@@ -343,6 +366,8 @@ def choose(
 
 def too_few_rows(problem: Problem) -> str | None:
     """Why nothing can be chosen, where that is so."""
+    if problem.groups_val is not None and len(np.unique(problem.groups_val)) < 2:
+        return "do nothing: the validation rows are of one group, so that none of them can judge"
     if problem.n_val >= _MIN_VALIDATION_ROWS:
         return None
     return f"do nothing: {problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
@@ -476,7 +501,7 @@ def _line(problem: Problem, candidate: Candidate, losses: Array, nothing: Array,
         "strategy": candidate.strategy,
         "alpha": candidate.alpha,
         "n_iter": candidate.n_iter,
-        "detector": str(problem.detectors[candidate.detector]) if candidate.n_iter else "",
+        "detector": str(last_step(problem.detectors[candidate.detector])[1]) if candidate.n_iter else "",
         "loss": loss,
         "loss_se": error,
         "gain": gain,

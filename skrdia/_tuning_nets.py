@@ -221,7 +221,7 @@ def _prepare(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Pr
 
 def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Array:
     if recipe == TRUSTED_ONLY:
-        return np.zeros_like(problem.given)
+        return problem.given * problem.left_alone[:, None]
     if recipe == INFLUENCE:
         targets = problem.given * problem.weight[:, None]
         view = as_view(base, problem.options)
@@ -230,7 +230,7 @@ def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Arr
         )
         rng = np.random.RandomState(problem.seed)
         log_proba, strategy = solved.log_proba, STRATEGIES[recipe.strategy]
-        return propose(problem.given, solved.by_label, log_proba, strategy, recipe.alpha, rng)[1]
+        return propose(problem.given, solved.by_label, log_proba, strategy, recipe.alpha, rng, problem.left_alone)[1]
     if recipe in _TEACHERS:
         net, factor = teacher
         proba = softmax(factor * safe_log(predict_targets(net, problem.X, problem.classes)), axis=1)

@@ -106,7 +106,7 @@ class Task:
         """Train on from the first fit, on these targets alone, at the paper's lower learning rate."""
         slower = {"lr": REFIT_RATE[self.data.dataset]}
         model = self.net.__class__(**(self.net.get_params(deep=False) | slower))
-        return fit_targets(model, self.data.X, labels, CLASSES, warm=(self.first, slower), seed=self.seed)
+        return fit_targets(model, self.data.X, labels, CLASSES, warm=self.first, seed=self.seed)
 
     @cached_property
     def tuned(self) -> tuple[Any, Array]:

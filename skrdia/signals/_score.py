@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skrdia._evidence import Evidence, companions, detectors, folds
+from skrdia._frames import alike
 from skrdia._influence import check_rows
 from skrdia._rows import as_indexable, check_pair
 from skrdia._validation import one_hot
 from skrdia.signals._table import SIGNALS, Signal, apply
 from skrdia.views import Options, as_view
 from skrdia.views._base import DEFAULTS, Array
+from skrdia.views._heads import fitted_head
 
 _N_SPLITS = 5
 """Folds of the out-of-fold probabilities: there is time for more than in a repair."""
@@ -217,18 +219,22 @@ def gather(
 ) -> Evidence:
     """The evidence on the training rows of a fitted estimator."""
     check_pair(X_val, y_val)
-    view = as_view(estimator, options)
+    view, X = as_view(estimator, options), as_indexable(X)
+    if X_val is not None:
+        X, X_val = alike(X, as_indexable(X_val))
     codes, targets = check_rows(view, X, y, sample_weight, "y")
     judges = None if y_val is None else check_rows(view, X_val, y_val, None, "y_val")[1]
     given: Array = one_hot(codes, len(view.classes_))
+    head = fitted_head(estimator, X)
+    estimator = head.tail
     return Evidence(
         detectors(clone(estimator)),
-        X=as_indexable(X),
+        X=head.X,
         targets=targets,
         given=given,
         weight=targets.sum(axis=1),
         classes=view.classes_,
-        X_val=None if X_val is None else as_indexable(X_val),
+        X_val=None if X_val is None else head.transform(X_val),
         targets_val=judges,
         hessian=hessian,
         seed=random_state,

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from skrdia._blocks import as_blocks
 from skrdia.views._base import Linearization, Options, View, as_view, check_supported, draft, regularised
+from skrdia.views._heads import resamplers
 
 __all__ = ["FrozenFactory", "PipelineFactory"]
 
@@ -34,6 +35,11 @@ class PipelineView:
 class PipelineFactory:
     @staticmethod
     def check(estimator: Any) -> None:
+        if found := resamplers(estimator):
+            raise TypeError(
+                f"{estimator!r} has the step {found[0]!r}, which makes training rows of its own: those of X have no "
+                "influence that can be told. Leave it out here, for example by influence_estimator."
+            )
         check_supported(estimator.steps[-1][1])
 
     @staticmethod

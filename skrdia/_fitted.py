@@ -1,0 +1,54 @@
+"""The attributes of a fitted estimator, set in one place, and the warning of rows that were left as they are."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from skrdia._rows import Rows
+from skrdia.views._base import Array
+
+__all__ = ["features_of", "replace_attributes", "warn_of_rows_left_alone"]
+
+_SHOWN = 10
+"""Classes that a warning names."""
+
+
+def replace_attributes(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Set the attributes that a fit computed, and remove all of an earlier fit."""
+    for name in [name for name in vars(estimator) if name.endswith("_") and not name.startswith("__")]:
+        delattr(estimator, name)
+    vars(estimator).update(fitted)
+
+
+def features_of(X: Any) -> dict[str, Any]:
+    """`n_features_in_` and `feature_names_in_`, as far as X has such, by scikit-learn's rules."""
+    probe = BaseEstimator()
+    validate_data(probe, X=X, skip_check_array=True)
+    return vars(probe)
+
+
+def warn_of_rows_left_alone(rows: Rows, scores: Array) -> None:
+    """Name the classes and count the rows that could not be judged: those that were given no score."""
+    trained = ~rows.validation_mask & (rows.weight > 0.0)
+    left = trained & np.isnan(scores)
+    if not left.any() or left.sum() == trained.sum():
+        return
+    counts, lost = ((rows.given[some] > 0.0).sum(axis=0) for some in (trained, left))
+    whole = np.flatnonzero((lost == counts) & (lost > 0))
+    names = [f"{rows.classes.tolist()[k]!r} ({lost[k]})" for k in whole[:_SHOWN]]
+    others, sentences = int(left.sum() - lost[whole].sum()), []
+    if names:
+        more = f" and {len(whole) - _SHOWN} more" if len(whole) > _SHOWN else ""
+        sentences.append(
+            f"Nothing could tell whether the rows labelled {', '.join(names)}{more} are right: no verified row has "
+            "that label, or no row of it is left to learn from where one is tested. They are left as they are. Verify "
+            "some rows of such labels, or add rows."
+        )
+    if others:
+        sentences.append(f"{others} rows were in no test fold: they are not judged and left as they are.")
+    warnings.warn(" ".join(sentences), UserWarning, stacklevel=4)

@@ -1,0 +1,224 @@
+"""Validation rows made like the rows of X: the same library, columns in the same order, values of the same kind.
+
+What is alike in meaning is converted: the order of columns, another library, numbers of another width, categories,
+of which there are then those of both. What is not is an error that names X_val and the column.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skrdia._validation import is_sparse
+from skrdia.blocks import Blocks
+
+__all__ = ["alike", "concat", "is_frame"]
+
+_KINDS = {
+    "number": "numbers",
+    "boolean": "True and False",
+    "text": "text",
+    "category": "categories",
+    "time": "times",
+    "other": "objects",
+}
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X has named columns."""
+    return hasattr(X, "columns")
+
+
+def concat(A: Any, B: Any) -> Any:
+    """The rows of a frame above those of another one, which is alike."""
+    import narwhals as nw
+
+    return nw.concat([nw.from_native(A), nw.from_native(B)]).to_native()
+
+
+def alike(X: Any, X_val: Any) -> tuple[Any, Any]:
+    """X and X_val in types that can be put one above the other; neither is changed.
+
+    Parameters
+    ----------
+    X, X_val : {array, sparse matrix, data frame, series, RowBlocks}
+        Of shapes (n, ...) and (n_val, ...).
+
+    Returns
+    -------
+    X, X_val : the same, converted where they differ.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be made alike; the message names X_val and the column.
+    """
+    if isinstance(X, Blocks) or isinstance(X_val, Blocks):
+        return X, X_val
+    if is_frame(X) != is_frame(X_val):
+        raise ValueError(
+            f"X is a {type(X).__name__} and X_val a {type(X_val).__name__}; pass both as data frames with the same "
+            "columns, or both as arrays."
+        )
+    if is_frame(X):
+        return _frames_alike(X, X_val)
+    if X.shape[1:] != X_val.shape[1:]:
+        raise ValueError(
+            f"X_val has shape {X_val.shape}, and X {X.shape}: the rows of both must have the same shape, such as the "
+            "same number of features."
+        )
+    if is_sparse(X) or is_sparse(X_val):
+        return X, X_val
+    A, B = np.asarray(X), np.asarray(X_val)
+    if A.dtype.kind in "fiubc" and B.dtype.kind not in "fiubc":
+        B = _as_numbers(B)
+    if A.dtype == object or B.dtype == object or type(X) is not type(X_val):
+        return (X, B) if A is X else (A.astype(object) if B.dtype == object else A, B)
+    return X, X_val
+
+
+def _as_numbers(B: Any) -> Any:
+    try:
+        return B.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X_val has values of dtype {B.dtype} where X has numbers: {error}.") from error
+
+
+def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
+    import narwhals as nw
+
+    names, others = list(X.columns), list(X_val.columns)
+    if sorted(map(str, names)) != sorted(map(str, others)):
+        missing, strange = ([n for n in a if n not in b] for a, b in ((names, others), (others, names)))
+        raise ValueError(
+            "X_val: The feature names should match those of X."
+            + (f" Missing are {missing[:10]}." if missing else "")
+            + (f" Unknown are {strange[:10]}." if strange else "")
+        )
+    A = nw.from_native(X, eager_only=True)
+    B = nw.from_native(X_val, eager_only=True)
+    if A.implementation != B.implementation:
+        B = _in_library(B, A.implementation)
+    B = nw.from_native(B.to_native()[names])
+    own, converted = {}, {}
+    for name in names:
+        a, b = _columns_alike(name, A[name], B[name])
+        if a is not None:
+            own[name] = a
+        if b is not None:
+            converted[name] = b
+    return _with(X, own), _with(B.to_native(), converted)
+
+
+def _in_library(frame: Any, implementation: Any) -> Any:
+    """The same frame in another library, whose types need not be those of this one."""
+    import narwhals as nw
+
+    columns = {}
+    for name in frame.columns:
+        values = frame[name]
+        kind = _kind(values)
+        columns[name] = values.to_list() if kind in ("text", "category", "boolean", "other") else values.to_numpy()
+    return nw.from_dict(columns, backend=implementation)
+
+
+def _with(frame: Any, columns: dict[str, Any]) -> Any:
+    """A frame with some columns replaced, itself where there are none."""
+    if not columns:
+        return frame
+    if hasattr(frame, "assign"):
+        changed = frame.copy(deep=False)
+        for name, column in columns.items():
+            changed[name] = column
+        return changed
+    return frame.with_columns(**columns)
+
+
+def _kind(column: Any) -> str:
+    dtype = column.dtype
+    name = type(dtype).__name__ if not isinstance(dtype, type) else dtype.__name__
+    if name in ("Categorical", "Enum"):
+        return "category"
+    if dtype.is_numeric():
+        return "number"
+    if name in ("Boolean", "String"):
+        return {"Boolean": "boolean", "String": "text"}[name]
+    return "time" if dtype.is_temporal() else "other"
+
+
+def _columns_alike(name: str, a: Any, b: Any) -> tuple[Any, Any]:
+    """Both columns where they have to be other ones, else None."""
+    kinds = _kind(a), _kind(b)
+    if kinds[0] == "category":
+        return _categories(name, a, b)
+    native_a, native_b = a.to_native(), b.to_native()
+    if native_a.dtype == native_b.dtype:
+        return None, None
+    if b.is_null().all():
+        return None, _empty_like(native_a, native_b)
+    if kinds == ("number", "number"):
+        return _numbers(native_a, native_b)
+    if kinds[0] == kinds[1] or "other" in kinds or a.is_null().all():
+        return None, _cast(native_b, native_a.dtype)
+    if kinds[1] == "category":
+        values = b.to_list()
+        if all(value is None or isinstance(value, str) for value in values) == (kinds[0] == "text"):
+            return None, _of_values(native_a, native_b, values)
+    if set(kinds) == {"number", "boolean"} and kinds[0] == "number":
+        return None, _cast(native_b, native_a.dtype)
+    example = next(value for value in b.to_list() if value is not None)
+    raise ValueError(
+        f"X_val: column {name!r} holds {_KINDS[kinds[1]]}, such as {example!r}, where X has {_KINDS[kinds[0]]}. Write "
+        "it in both as the same kind."
+    )
+
+
+def _numbers(a: Any, b: Any) -> tuple[Any, Any]:
+    """In the type of X where that loses nothing, else both as float64."""
+    if not hasattr(a, "cast"):
+        return None, None  # pandas finds the common type itself
+    import polars as pl
+
+    same = b.cast(a.dtype, strict=False)
+    if same.is_null().sum() == b.is_null().sum() and (same.cast(pl.Float64) == b.cast(pl.Float64)).all():
+        return None, same
+    return a.cast(pl.Float64), b.cast(pl.Float64)
+
+
+def _cast(b: Any, dtype: Any) -> Any:
+    return b.cast(dtype) if hasattr(b, "cast") else b.astype(dtype)
+
+
+def _empty_like(a: Any, b: Any) -> Any:
+    """A column without values in the type of another, where pandas would not find it."""
+    return b.cast(a.dtype) if hasattr(b, "cast") else b.astype(object)
+
+
+def _of_values(a: Any, b: Any, values: list[Any]) -> Any:
+    if hasattr(b, "cast"):
+        return b.cast(a.dtype)
+    return b.astype(a.dtype) if a.dtype != object else type(b)(values, index=b.index, dtype=object)
+
+
+def _categories(name: str, a: Any, b: Any) -> tuple[Any, Any]:
+    """Both with the categories of both, those of X first."""
+    known = a.cat.get_categories().to_list()
+    present = b.cat.get_categories().to_list() if _kind(b) == "category" else b.drop_nulls().unique().to_list()
+    new = [value for value in present if value not in set(known)]
+    if new and known and isinstance(new[0], str) != isinstance(known[0], str):
+        raise ValueError(
+            f"X_val: column {name!r} holds values such as {new[0]!r}, where X has categories such as {known[0]!r}. "
+            "Write them alike in both."
+        )
+    native_a, native_b = a.to_native(), b.to_native()
+    if hasattr(native_a, "cat") and hasattr(native_a.cat, "set_categories"):
+        wider = native_a.cat.set_categories([*known, *new]) if new else native_a
+        return (wider if new else None), native_b.astype(wider.dtype)
+    import polars as pl
+
+    dtype = native_a.dtype
+    if isinstance(dtype, pl.Enum) and new:
+        dtype = pl.Enum([*known, *new])
+    text = native_b.cast(pl.String)
+    return (native_a.cast(pl.String).cast(dtype) if new else None), text.cast(dtype)
