@@ -304,7 +304,8 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Rows of whatever kind the estimator takes, with the columns of `fit`."""
         X = as_indexable(X)
-        if hasattr(X, "columns") or getattr(X, "ndim", 2) > 2 or str(getattr(X, "dtype", "")) == "object":
+        is_numeric = getattr(getattr(X, "dtype", None), "kind", "O") in "fiub"
+        if hasattr(X, "columns") or getattr(X, "ndim", 2) > 2 or not is_numeric:
             validate_data(self, X=X, reset=reset, skip_check_array=True)
             return X
         return self._numbers(X, reset=reset)

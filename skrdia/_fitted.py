@@ -46,8 +46,8 @@ def warn_of_rows_left_alone(rows: Rows, scores: Array) -> None:
         more = f" and {len(whole) - _SHOWN} more" if len(whole) > _SHOWN else ""
         sentences.append(
             f"Nothing could tell whether the rows labelled {', '.join(names)}{more} are right: no verified row has "
-            "that label, or no row of it is left to learn from where one is tested. They are left as they are. Verify "
-            "some rows of such labels, or add rows."
+            "that label, or no fold tests such a row by others. They are left as they are. Verify some of them, or add "
+            "rows."
         )
     if others:
         sentences.append(f"{others} rows were in no test fold: they are not judged and left as they are.")

@@ -73,9 +73,9 @@ def alike(X: Any, X_val: Any) -> tuple[Any, Any]:
     A, B = np.asarray(X), np.asarray(X_val)
     if A.dtype.kind in "fiubc" and B.dtype.kind not in "fiubc":
         B = _as_numbers(B)
-    if A.dtype == object or B.dtype == object or type(X) is not type(X_val):
-        return (X, B) if A is X else (A.astype(object) if B.dtype == object else A, B)
-    return X, X_val
+    if object in (A.dtype, B.dtype) and A.dtype != B.dtype:
+        return (X, B.astype(object)) if A.dtype == object else (A.astype(object), B)
+    return X, B if type(X) is not type(X_val) else X_val
 
 
 def _as_numbers(B: Any) -> Any:
@@ -203,8 +203,8 @@ def _of_values(a: Any, b: Any, values: list[Any]) -> Any:
 
 def _categories(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     """Both with the categories of both, those of X first."""
-    known = a.cat.get_categories().to_list()
-    present = b.cat.get_categories().to_list() if _kind(b) == "category" else b.drop_nulls().unique().to_list()
+    known = _known(a)
+    present = _known(b) if _kind(b) == "category" else b.drop_nulls().unique(maintain_order=True).to_list()
     new = [value for value in present if value not in set(known)]
     if new and known and isinstance(new[0], str) != isinstance(known[0], str):
         raise ValueError(
@@ -212,13 +212,23 @@ def _categories(name: str, a: Any, b: Any) -> tuple[Any, Any]:
             "Write them alike in both."
         )
     native_a, native_b = a.to_native(), b.to_native()
-    if hasattr(native_a, "cat") and hasattr(native_a.cat, "set_categories"):
-        wider = native_a.cat.set_categories([*known, *new]) if new else native_a
+    if hasattr(native_a, "astype"):
+        wider = native_a.cat.set_categories([*known, *sorted(new, key=present.index)]) if new else native_a
         return (wider if new else None), native_b.astype(wider.dtype)
     import polars as pl
 
     dtype = native_a.dtype
     if isinstance(dtype, pl.Enum) and new:
         dtype = pl.Enum([*known, *new])
-    text = native_b.cast(pl.String)
-    return (native_a.cast(pl.String).cast(dtype) if new else None), text.cast(dtype)
+    wider = native_a.cast(pl.String).cast(dtype) if dtype != native_a.dtype else None
+    return wider, native_b.cast(pl.String).cast(dtype)
+
+
+def _known(column: Any) -> list[Any]:
+    """The categories of a column, in their order where they have one."""
+    native = column.to_native()
+    if hasattr(native, "astype"):
+        return list(native.cat.categories.tolist())
+    if hasattr(native.dtype, "categories") and getattr(column.dtype, "categories", None) is not None:
+        return list(native.dtype.categories)
+    return list(column.drop_nulls().unique(maintain_order=True).to_list())

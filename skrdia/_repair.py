@@ -213,7 +213,7 @@ def propose(
     """
     at = ~np.isnan(by_label).all(axis=1)
     if len(at) and not at.any():
-        raise ValueError("signal returned nan for every row; expected a number for each label of each row.")
+        raise ValueError(f"signal returned nan for every row ({len(at)}); expected a number for each of their labels.")
     if left_alone is not None:
         at &= ~left_alone
     if at.all():

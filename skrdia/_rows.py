@@ -121,7 +121,9 @@ def split_rows(
     outside = None if y_val is None else (X_val, one_hot(encode(y_val, classes, "y_val"), len(classes)))
     splits = [] if cv is None else _splits(X, y, cv, groups)
     folds = _folds(X, targets, mask, outside, splits)
-    _check_judged(folds, "trusted" if trusted is not None else "validation_fraction")
+    if cv is None:
+        sources = [name for name, value in (("trusted", trusted), ("y_val", y_val)) if value is not None]
+        _check_judged(folds, classes, " and ".join(sources) or "validation_fraction")
     return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers)
 
 
@@ -155,11 +157,18 @@ def _joined(labels: NDArray[Any], y_val: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([labels, same if np.array_equal(same, y_val) else y_val])
 
 
-def _check_judged(folds: list[Fold], source: str) -> None:
-    if all(fold.targets_val is not None and not fold.targets_val.any() for fold in folds):
+def _check_judged(folds: list[Fold], classes: NDArray[Any], source: str) -> None:
+    """Raise where nothing can be judged; where only some classes cannot, their rows are left as they are."""
+    totals = [fold.targets_val.sum(axis=0) for fold in folds if fold.targets_val is not None]
+    if not any(total.any() for total in totals):
         raise ValueError(
             f"{source}: no validation row has a positive sample_weight, so that nothing can be judged. Give them "
             "weights, or other validation rows."
+        )
+    if len(folds) == 1 and np.count_nonzero(totals[0]) == 1:
+        raise ValueError(
+            f"{source}: the validation rows are all of class {classes[totals[0] > 0.0].tolist()}. Judged by them, every "
+            "row of another class would look harmful. Add rows of other classes, or hold out more rows."
         )
 
 
@@ -171,6 +180,8 @@ def as_indexable(X: Any) -> Any:
         return X
     if hasattr(X, "shape"):
         return X.astype(object)
+    if hasattr(X, "__array__") or hasattr(X, "__array_interface__"):
+        return np.asarray(X)
     if isinstance(X, str) or not hasattr(X, "__len__"):
         raise ValueError(f"X is a {type(X).__name__}; expected rows: an array, a sparse matrix, a frame or a list.")
     try:

@@ -16,12 +16,18 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
 
 from skrdia._rows import take
 from skrdia._sklearn import _num_samples
+from skrdia.blocks import RowBlocks
+from skrdia.linear_model import LogisticRegression as BlockLogisticRegression
 from skrdia.views import capability, draft
 from skrdia.views._base import Array
 from skrdia.views._heads import Part, fit_transform_head, resamplers
+
+_SOFT = 2.0
+"""Labels per row from which on a row for each of them costs more than passes over soft targets."""
 
 __all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "scale_logits", "takes_weights"]
 
@@ -99,7 +105,23 @@ def _fit(estimator: Any, X: Any, targets: Array, classes: NDArray[Any], how: _Ho
     if how.is_draft:
         same = how.start is not None and np.array_equal(how.start.classes_, classes[targets.any(axis=0)])
         draft(model, how.start if same else None)
+    if len(rows) > _SOFT * len(targets):
+        blockwise = capability(model, "blockwise_params")
+        if blockwise is not None and (own := blockwise(model)) is not None:
+            return _fit_blockwise(model, own, X, targets, classes)
     return model.fit(take(X, rows), classes[labels], **params)
+
+
+def _fit_blockwise(model: Any, params: dict[str, Any], X: Any, targets: Array, classes: NDArray[Any]) -> Any:
+    """A logistic regression by passes over the rows, each of which counts once, however many labels it has."""
+    rows, known = np.flatnonzero(targets.any(axis=1)), targets.any(axis=0)
+    X = validate_data(model, take(X, rows), accept_sparse="csr", dtype=[np.float64, np.float32])
+    own = BlockLogisticRegression(**params)
+    if params["warm_start"] and hasattr(model, "coef_"):
+        own.coef_, own.intercept_ = model.coef_, model.intercept_
+    own.fit_targets(RowBlocks([X]), targets[np.ix_(rows, known)], classes[known])
+    model.classes_, model.coef_, model.intercept_, model.n_iter_ = own.classes_, own.coef_, own.intercept_, own.n_iter_
+    return model
 
 
 def _fit_pipeline(estimator: Any, X: Any, targets: Array, classes: NDArray[Any], how: _How) -> Any:

@@ -303,6 +303,8 @@ def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidenc
 
 
 def _propose(evidence: Evidence, labels: Array, candidate: Candidate, problem: Problem) -> Array:
+    if problem.left_alone.all():
+        return labels
     with warnings.catch_warnings():  # `fit` warns once, of influences on all rows
         warnings.simplefilter("ignore", ConvergenceWarning)
         by_label = SIGNALS[candidate.signal](evidence)

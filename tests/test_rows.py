@@ -41,7 +41,7 @@ def test_each_class_needs_a_validation_row_in_one_of_the_sources(table):
     val = {"X_val": table.X_val[of_one], "y_val": table.y_val[of_one]}
     clf = RDIAClassifier(alpha=0.7).fit(table.X, table.y, trusted=trusted, **val)
     assert clf.harmful_mask_.any()
-    with pytest.raises(ValueError, match=r"trusted and y_val: .* of class \[0\]"):
+    with pytest.raises(ValueError, match=r"trusted and y_val: .* all of class \[1\]"):
         RDIAClassifier(alpha=0.7).fit(table.X, table.y, trusted=~trusted & (table.y == 1) & (np.arange(300) < 9), **val)
 
 

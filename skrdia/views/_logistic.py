@@ -160,6 +160,17 @@ class LogisticRegressionFactory:
             estimator.coef_, estimator.intercept_ = fitted.coef_, fitted.intercept_
 
     @staticmethod
+    def blockwise_params(estimator: Any) -> dict[str, Any] | None:
+        """Parameters of `skrdia.linear_model.LogisticRegression` with the same optimum; None where it has another."""
+        if not hasattr(estimator, "warm_start") or hasattr(estimator, "Cs") or estimator.solver == "liblinear":
+            return None
+        C, l1_ratio = LogisticRegressionFactory._penalty(estimator)
+        if l1_ratio != 0.0:
+            return None
+        kept = ("tol", "fit_intercept", "class_weight", "max_iter", "warm_start")
+        return {"C": float(C)} | {name: getattr(estimator, name) for name in kept}
+
+    @staticmethod
     def _penalty(estimator: Any) -> tuple[Array, Array]:
         """C and l1_ratio of a fitted estimator, each a number or one per logit, whatever the version's parameters."""
         penalty = getattr(estimator, "penalty", "deprecated")
