@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any
@@ -42,12 +43,13 @@ def fit_targets(
     checked before, cheap where the solver can be, silent on convergence, and begun at `start`, a fit of the same model.
     `warm` is an earlier fit of the same model that a warm start goes on from, and the parameters to set on it.
 
-    A net of skorch takes soft targets as they are; of the epochs it keeps the one with the lowest loss on `judges`,
-    validation rows and their targets, where these are given. `seed` makes its training deterministic.
+    A net takes soft targets as they are, each row once. One of skorch keeps of the epochs the one with the lowest loss
+    on `judges`, validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
     train = capability(last_step(estimator)[1], "fit_targets")
     if train is not None:
-        return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm and warm[0])
+        with _drafting() if is_draft else nullcontext():
+            return _fit_last_step(estimator, X, targets, classes, partial(train, seed=seed), judges, warm and warm[0])
     rows, labels = np.nonzero(targets)
     weight = targets[rows, labels]
     estimator = clone(estimator) if warm is None else copy.deepcopy(warm[0]).set_params(**warm[1])
@@ -57,9 +59,15 @@ def fit_targets(
         return estimator.fit(X, y, **params)
     same = start is not None and np.array_equal(start.classes_, classes[targets.any(axis=0)])
     draft(estimator, start if same else None)
+    with _drafting():
+        return estimator.fit(X, y, **params)
+
+
+@contextmanager
+def _drafting() -> Iterator[None]:
     with config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y, **params)
+        yield
 
 
 def _fit_last_step(
