@@ -66,11 +66,7 @@ def fit_targets(
     MLPClassifier
     """
     present = targets.any(axis=0)
-    fitted = clone(net)
-    if start is not None:
-        _check_classes(start, classes[present])
-        fitted = copy.deepcopy(start).set_params(**fitted.get_params(deep=False))
-        forget_best_loss(fitted)
+    fitted = clone(net) if start is None else _begin_at(start, net, classes[present])
     random_state = seed if fitted.random_state is None else fitted.random_state
     with _for_a_while(fitted, random_state=random_state, warm_start=start is not None):
         _step(fitted, fitted.fit, X, targets[:, present], classes[present])
@@ -111,6 +107,14 @@ def train_on(
     if best_loss is None:
         net.best_loss_ = None
     return net
+
+
+def _begin_at(start: Any, net: Any, classes: NDArray[Any]) -> Any:
+    """A copy of a trained net, with the parameters of another."""
+    _check_classes(start, classes)
+    fitted = copy.deepcopy(start).set_params(**clone(net).get_params(deep=False))
+    forget_best_loss(fitted)
+    return fitted
 
 
 def _step(net: Any, step: Callable[..., Any], X: Any, targets: Array, classes: NDArray[Any]) -> None:
