@@ -2,24 +2,26 @@
 
 A repair is judged by the models of folds, each on the validation rows that it has not seen. What is delivered is
 another model, trained on all of them, and its training may go another way: end after a few epochs, say. No row is left
-that it has not seen, so that its loss cannot be compared with the one promised. But models can be compared on rows that
-all of them were trained on. With d_j the loss of validation row j by what is to be delivered, l_ij its loss by the
-model of fold i, and F_j the folds that trained on it, in nats, over the n rows of weight w_j > 0,
+that it has not seen, so that its loss d_j of validation row j cannot be compared with the h_j that was promised. Nor
+with s_j, the mean loss by those models that were trained on the row: a model that has learned the row less by heart may
+well be the better one. Between the two lies what a model that is as good, but remembers half as much, would say. In
+nats, over the n rows of weight w_j > 0,
 
-    r_j    = mean of l_ij over i in F_j                          what was judged, of a row it was trained on    (n,)
-    e      = sum_j w_j (d_j - r_j) / sum_j w_j                   the excess, positive where what is delivered is worse
-    s      = standard error of e by Cochran's formula, the pairs d_j - r_j as independent
+    r_j    = (h_j + s_j) / 2                                                                                       (n,)
+    e      = sum_j w_j (d_j - r_j) / sum_j w_j            the excess, positive where what is delivered is worse
+    v      = standard error of e by Cochran's formula, the pairs d_j - r_j as independent
+    p      = sum_j w_j h_j / sum_j w_j                    the promise
 
-The promise p, the held-out loss of the judged models, is broken where
+The promise is broken where
 
-    e > 2 s,    n e > 3 nats,    e > p / 5
+    e > 2 v,    n e > 3 nats,    e > p / 5
 
-of which the last leaves room for a model that has more rows to remember than those of the folds. Then p + e is the loss
-to expect, and the recipe with the next lowest promise is trained instead, until none promises less than what is to be
-expected of those that were.
+Then p + e is the loss to expect, and the recipe with the next lowest promise is trained instead, until none promises
+less than what is to be expected of those that were. (`tests/benchmarks/nets_tables.py --epochs` has p + e beside the
+loss on other rows, for nets that stopped early.)
 
-Where the folds trained on few of the rows, so that their models know these too well, r_j is the held-out loss of row j
-instead. What is delivered has seen the row, so that e is then too small, and a promise that looks broken is.
+Where s_j is not known, or of models that were trained on few of the rows and so know these too well, r_j = h_j. What is
+delivered has seen the row, so that e is then too small: what looks broken is.
 """
 
 from __future__ import annotations
@@ -38,27 +40,28 @@ _MIN_STANDARD_ERRORS, _MIN_NATS, _MIN_SHARE = 2.0, 3.0, 0.2
 Recipe = TypeVar("Recipe", bound=Hashable)
 
 
-def excess_loss(delivered: Array, reference: Array, weight: Array, promised: float) -> float:
+def excess_loss(delivered: Array, held_out: Array, weight: Array, seen: Array | None = None) -> float:
     """The excess e in nats per row where the promise is broken, else 0.
 
     Parameters
     ----------
     delivered : array of shape (n_val,)
         Losses d of the validation rows by what is to be delivered, which was trained on them.
-    reference : array of shape (n_val,)
-        Losses r of the same rows by the models of the folds that were trained on them; or that were not.
+    held_out : array of shape (n_val,)
+        Losses h of the same rows by the judged models that were not trained on them.
     weight : array of shape (n_val,)
         Weights of the rows; those of zero weight do not count.
-    promised : float
-        The mean held-out loss p.
+    seen : array of shape (n_val,) or None
+        Losses s of the same rows by the judged models that were trained on them.
 
     Returns
     -------
     float
     """
     share, n = weight / weight.sum(), int(np.count_nonzero(weight))
+    reference = held_out if seen is None else (held_out + seen) / 2.0
     pairs = np.where(weight > 0.0, delivered - reference, 0.0)
-    excess = float(share @ pairs)
+    excess, promised = float(share @ pairs), float(share @ held_out)
     error = float(np.sqrt(n / max(1, n - 1) * (share**2 @ (pairs - excess) ** 2)))
     is_broken = excess > max(_MIN_STANDARD_ERRORS * error, _MIN_NATS / n, _MIN_SHARE * promised)
     return excess if is_broken else 0.0

@@ -339,7 +339,7 @@ def _by_preference(examined: dict[Candidate, Examined], best: Candidate) -> list
 
 
 def _excess(problem: Problem, start: Any, tried: Examined, tasks: list[Problem], fold: NDArray[np.intp]) -> float:
-    """By how much a net, once fine-tuned, is worse than those of the folds on the validation rows of both."""
+    """By how much a net, once fine-tuned, is worse than those of the folds, see `skrdia._promise`."""
 
     def losses(task: Problem, net: Any) -> Array:
         tuned = _fine_tune(task, net, tried.n_epochs)
@@ -349,14 +349,14 @@ def _excess(problem: Problem, start: Any, tried: Examined, tasks: list[Problem],
     seen = np.zeros(len(fold))
     for i, task in enumerate(tasks):
         seen += losses(task, tried.prepared[i].net) * (fold != i) / (len(tasks) - 1)
-    return excess_loss(losses(problem, start), seen, problem.targets_val.sum(axis=1), tried.promised)
+    return excess_loss(losses(problem, start), tried.best, problem.targets_val.sum(axis=1), seen)
 
 
 def _broken(broken: dict[Candidate, float], kept: Candidate) -> str:
     """What to say of the recipes whose net was worse than those of the folds."""
     told = ", ".join(f"{_name(recipe)} by {excess:.4f} nats" for recipe, excess in broken.items())
     delivered = "; it is delivered, as nothing else promises less" if kept in broken else ""
-    return f"; worse than judged, on rows that both nets were trained on: {told}{delivered}" if broken else ""
+    return f"; trained on all rows, worse than judged: {told}{delivered}" if broken else ""
 
 
 def _name(recipe: Candidate) -> str:
