@@ -53,13 +53,13 @@ def fit_targets(
     a single class is the classifier that knows no other. `warm` is an earlier fit of the same model that a warm start
     goes on from.
 
-    A net takes soft targets as they are; one of skorch keeps of its epochs the one with the lowest loss on `judges`,
-    validation rows and their targets, where these are given. `seed` makes its training deterministic.
+    A net takes soft targets as they are, each row once. One of skorch keeps of the epochs the one with the lowest loss
+    on `judges`, validation rows and their targets, where these are given. `seed` makes its training deterministic.
     """
     how = _How(is_draft, start, warm, judges, seed)
     if not is_draft:
         return _fit(estimator, X, targets, classes, how)
-    if np.count_nonzero(targets.any(axis=0)) == 1:
+    if np.count_nonzero(targets.any(axis=0)) == 1 and not is_net(estimator):
         return DummyClassifier().fit(np.zeros((1, 1)), classes[targets.any(axis=0)])
     with config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

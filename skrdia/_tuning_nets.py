@@ -19,7 +19,7 @@ worth of label is spread over all labels and rows, for n_val rows of K labels
     loss_j = -(1 - e) log p_j,y_j - e / K sum_k log p_jk,        e = 1 / (n_val + 1)
 
 since a net that makes no mistake in n_val rows is not one that makes none. Of the recipes within half a
-standard error of the lowest loss the first in this list is the best. It must beat doing nothing by more than two
+standard error of the lowest loss the first in this list is the best. It must beat doing nothing by more than 1.4
 standard errors and by more than 3 nats in all; else nothing is done. Where the best recipe says nothing of single
 labels, the repaired labels that are shown are those of "posterior", if it beats doing nothing as well.
 
@@ -42,6 +42,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrdia._evidence import interleaved_folds
 from skrdia._influence import solve_influence
 from skrdia._noise_model import label_posterior
+from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import propose
 from skrdia._rows import stack, take
 from skrdia._train import fine_tune, fit_targets, predict_targets, safe_log, scale_logits
@@ -74,7 +75,7 @@ _RECIPES = (NOTHING, RECALIBRATE, FINE_TUNE, TRUSTED_ONLY, INFLUENCE, POSTERIOR,
 _TEACHERS = {POSTERIOR: FINE_TUNE, POSTERIOR_AGAIN: POSTERIOR}
 """The recipe whose net says the probabilities."""
 
-_N_FOLDS, _MAX_EPOCHS, _TIE, _MIN_STANDARD_ERRORS = 3, 30, 0.5, 2.0
+_N_FOLDS, _MAX_EPOCHS, _TIE, _MIN_STANDARD_ERRORS = 3, 30, 0.5, 1.4
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Finish:
-    """What follows the final fit: epochs of fine-tuning, from `start` instead of that fit unless None, and a factor."""
+    """What follows the final fit: epochs of fine-tuning, from `start` instead of that fit unless None, and a factor.
+
+    `start` is the net that was compared with what was promised.
+    """
 
     n_epochs: int = 0
     start: Any = None
@@ -131,6 +135,11 @@ class Examined:
         """Losses (n_val,) after that."""
         return self.losses[self.n_epochs]
 
+    @property
+    def promised(self) -> float:
+        """Their weighted mean."""
+        return float(np.average(self.best, weights=self.targets_val.sum(axis=1)))
+
 
 def choose_net(
     problem: Problem, n_jobs: int | None = None, report: Callable[[str], object] = str
@@ -158,7 +167,7 @@ def choose_net(
             tried = _collect(results, fold, problem.targets_val)
         examined[recipe] = _recalibrated(tried) if can_scale and recipe != NOTHING else tried
         report(_sentence(recipe, examined[recipe]))
-    return _decide(problem, examined, base)
+    return _decide(problem, examined, base, tasks, fold)
 
 
 def _recipes(problem: Problem, can_scale: bool) -> list[Candidate]:
@@ -207,9 +216,10 @@ def _losses(logits: Array, targets: Array) -> Array:
 
 
 def _sentence(recipe: Candidate, tried: Examined) -> str:
-    loss = np.average(tried.best, weights=tried.targets_val.sum(axis=1))
     name = f"{recipe.signal}, {recipe.strategy}, {recipe.n_iter}"
-    return f"[RDIA] alpha='auto': {name}: held-out loss {loss:.4f} after {tried.n_epochs} epochs of fine-tuning"
+    return (
+        f"[RDIA] alpha='auto': {name}: held-out loss {tried.promised:.4f} after {tried.n_epochs} epochs of fine-tuning"
+    )
 
 
 def _prepare(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Prepared:
@@ -246,7 +256,7 @@ def _teacher(recipe: Candidate, task: Problem, examined: dict[Candidate, Examine
     return _fine_tune(task, earlier.prepared[i].net, earlier.n_epochs), earlier.factor
 
 
-def _train(problem: Problem, labels: Array, judged: bool = False) -> Any:
+def _train(problem: Problem, labels: Array, judged: bool = False, is_draft: bool = True) -> Any:
     X, targets = problem.X, labels * problem.weight[:, None]
     judges = (problem.X_val, problem.targets_val)
     if judged:
@@ -254,7 +264,7 @@ def _train(problem: Problem, labels: Array, judged: bool = False) -> Any:
         return fit_targets(problem.base, X, targets, problem.classes, judges=kept, seed=problem.seed)
     if problem.refit_on_all:
         X, targets = stack(X, problem.X_val), np.vstack([targets, problem.targets_val])
-    return fit_targets(problem.base, X, targets, problem.classes, is_draft=True, seed=problem.seed)
+    return fit_targets(problem.base, X, targets, problem.classes, is_draft=is_draft, seed=problem.seed)
 
 
 def _fine_tune(problem: Problem, net: Any, n_epochs: int, on_epoch: Callable[[Any], object] = bool) -> Any:
@@ -263,52 +273,119 @@ def _fine_tune(problem: Problem, net: Any, n_epochs: int, on_epoch: Callable[[An
     )
 
 
-def _decide(problem: Problem, examined: dict[Candidate, Examined], base: Any) -> tuple[Choice, Finish]:
-    weight = problem.targets_val.sum(axis=1)
-    nothing = examined[NOTHING].best
-    best = _simplest_of_the_best(examined, weight)
-    gain, error = mean_and_error(nothing - examined[best].best, weight)
-    total = gain * np.count_nonzero(weight)
+@dataclass(frozen=True)
+class Gain:
+    """What a recipe gains over doing nothing: the mean and its standard error in nats per row, and the sum."""
+
+    mean: float
+    error: float
+    total: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is enough to do something."""
+        return self.mean > _MIN_STANDARD_ERRORS * self.error and self.total > _MIN_GAIN
+
+    def __str__(self) -> str:
+        return f"it gains {self.mean:.4f} ({self.error:.4f}) nats per validation row, {self.total:.1f} in all"
+
+
+def _gain(examined: dict[Candidate, Examined], recipe: Candidate) -> Gain:
+    weight = examined[recipe].targets_val.sum(axis=1)
+    mean, error = mean_and_error(examined[NOTHING].best - examined[recipe].best, weight)
+    return Gain(mean, error, mean * np.count_nonzero(weight))
+
+
+def _decide(
+    problem: Problem, examined: dict[Candidate, Examined], base: Any, tasks: list[Problem], fold: NDArray[np.intp]
+) -> tuple[Choice, Finish]:
+    best = _simplest_of_the_best(examined)
+    nothing, gain = examined[NOTHING].best, _gain(examined, best)
     nets: dict[Candidate, Prepared] = {}
     for recipe in (FINE_TUNE, POSTERIOR, best):
         _carry_out(problem, recipe, examined, nets, base)
     doubt = 1.0 - (problem.given * nets[POSTERIOR].labels).sum(axis=1)
-    labels = nets[best].labels
-    accepted = gain > _MIN_STANDARD_ERRORS * error and total > _MIN_GAIN and _keeps_classes(problem, labels)
-    history = []
-    for recipe, tried in examined.items():
-        changed = np.mean([(one.labels != problem.given).any(axis=1).mean() for one in tried.prepared])
-        line = _line(problem, replace(recipe, detector=1.0), tried.best, nothing, weight)
-        weighs = float(recipe == (best if accepted else NOTHING))
-        own = {"fine_tuning_epochs": tried.n_epochs, "temperature": 1.0 / tried.factor}
-        history.append(line | {"changed": float(changed), "weight": weighs} | own)
-    sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
-    if not accepted:
+    if not (gain.is_clear and _keeps_classes(problem, nets[best].labels)):
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
-        reason = f"do nothing was best: of the repair, {sentence}; {needed}"
-        return _unchanged(problem, doubt, history, reason, nothing), NO_MORE
-    likeliest = nets[POSTERIOR].labels if _hides_the_labels(best, examined, weight) else labels
+        reason = f"do nothing was best: of the repair, {gain}; {needed}"
+        return _unchanged(problem, doubt, _history(problem, examined, NOTHING), reason, nothing), NO_MORE
+
+    def train(recipe: Candidate) -> tuple[Any, float]:
+        if recipe == NOTHING:
+            return None, 0.0
+        _carry_out(problem, recipe, examined, nets, base)
+        start = base if recipe == FINE_TUNE else _train(problem, nets[recipe].labels, is_draft=False)
+        return start, _excess(problem, start, examined[recipe], tasks, fold)
+
+    promised = {recipe: tried.promised for recipe, tried in examined.items()}
+    kept, start, broken = keep_promise(_by_preference(examined, best), promised, train)
+    history, why = _history(problem, examined, kept), _broken(broken, kept)
+    if kept == NOTHING:
+        return _unchanged(problem, doubt, history, f"do nothing was best{why}", nothing), NO_MORE
+    labels = nets[kept].labels
+    likeliest = nets[POSTERIOR].labels if _hides_the_labels(kept, examined) else labels
     likeliest = np.where(likeliest.any(axis=1, keepdims=True), likeliest, problem.given)
     harmful = (problem.given * likeliest).sum(axis=1) < 0.5
-    condition = f"the best recipe ({best.signal}, {best.strategy}): {sentence}"
-    losses = np.stack([nothing, examined[best].best])
-    choice = Choice(labels, likeliest, harmful, doubt, best, history, condition, losses)
-    return choice, Finish(examined[best].n_epochs, base if best == FINE_TUNE else None, examined[best].factor)
+    condition = f"the {'best' if kept == best else 'next best'} recipe {_name(kept)}: {_gain(examined, kept)}{why}"
+    losses = np.stack([nothing, examined[kept].best])
+    choice = Choice(labels, likeliest, harmful, doubt, kept, history, condition, losses)
+    return choice, Finish(examined[kept].n_epochs, start, examined[kept].factor)
 
 
-def _hides_the_labels(best: Candidate, examined: dict[Candidate, Examined], weight: Array) -> bool:
+def _by_preference(examined: dict[Candidate, Examined], best: Candidate) -> list[Candidate]:
+    """The best recipe, and what else may be delivered, by what it promises."""
+    others = [recipe for recipe in examined if recipe == NOTHING or _gain(examined, recipe).is_clear]
+    return list(dict.fromkeys([best, *sorted(others, key=lambda recipe: examined[recipe].promised)]))
+
+
+def _excess(problem: Problem, start: Any, tried: Examined, tasks: list[Problem], fold: NDArray[np.intp]) -> float:
+    """By how much a net, once fine-tuned, is worse than those of the folds, see `skrdia._promise`."""
+
+    def losses(task: Problem, net: Any) -> Array:
+        tuned = _fine_tune(task, net, tried.n_epochs)
+        said = predict_targets(tuned, problem.X_val, problem.classes)
+        return _losses(tried.factor * safe_log(said), problem.targets_val)
+
+    seen = np.zeros(len(fold))
+    for i, task in enumerate(tasks):
+        seen += losses(task, tried.prepared[i].net) * (fold != i) / (len(tasks) - 1)
+    return excess_loss(losses(problem, start), tried.best, problem.targets_val.sum(axis=1), seen)
+
+
+def _broken(broken: dict[Candidate, float], kept: Candidate) -> str:
+    """What to say of the recipes whose net was worse than those of the folds."""
+    told = ", ".join(f"{_name(recipe)} by {excess:.4f} nats" for recipe, excess in broken.items())
+    delivered = "; it is delivered, as nothing else promises less" if kept in broken else ""
+    return f"; trained on all rows, worse than judged: {told}{delivered}" if broken else ""
+
+
+def _name(recipe: Candidate) -> str:
+    return f"({recipe.signal}, {recipe.strategy})"
+
+
+def _history(problem: Problem, examined: dict[Candidate, Examined], kept: Candidate) -> list[dict[str, Any]]:
+    history, weight = [], problem.targets_val.sum(axis=1)
+    for recipe, tried in examined.items():
+        changed = np.mean([(one.labels != problem.given).any(axis=1).mean() for one in tried.prepared])
+        line = _line(problem, replace(recipe, detector=1.0), tried.best, examined[NOTHING].best, weight)
+        own = {"fine_tuning_epochs": tried.n_epochs, "temperature": 1.0 / tried.factor}
+        history.append(line | {"changed": float(changed), "weight": float(recipe == kept)} | own)
+    return history
+
+
+def _hides_the_labels(best: Candidate, examined: dict[Candidate, Examined]) -> bool:
     """Whether the best recipe says nothing of single labels, while their posterior is better than nothing as well."""
     if best not in (FINE_TUNE, TRUSTED_ONLY):
         return False
-    gain, error = mean_and_error(examined[NOTHING].best - examined[POSTERIOR].best, weight)
-    return gain > _MIN_STANDARD_ERRORS * error
+    gain = _gain(examined, POSTERIOR)
+    return gain.mean > _MIN_STANDARD_ERRORS * gain.error
 
 
-def _simplest_of_the_best(examined: dict[Candidate, Examined], weight: Array) -> Candidate:
+def _simplest_of_the_best(examined: dict[Candidate, Examined]) -> Candidate:
     """The first recipe whose loss is within half a standard error of the lowest."""
-    lowest = min(examined.values(), key=lambda tried: float(tried.best @ weight)).best
+    lowest = min(examined.values(), key=lambda tried: tried.promised).best
     for recipe, tried in examined.items():
-        excess, error = mean_and_error(tried.best - lowest, weight)
+        excess, error = mean_and_error(tried.best - lowest, tried.targets_val.sum(axis=1))
         if excess <= _TIE * error:
             return recipe
     raise AssertionError("the lowest is within any error of itself")

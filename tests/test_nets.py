@@ -271,7 +271,7 @@ def test_auto_on_mlp_classifier(solver):
 
 def test_data_frames():
     frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
-    model = MLPClassifier((8,), max_iter=20, random_state=0)
+    model = MLPClassifier((8,), max_iter=20, learning_rate_init=0.01, random_state=0)
     clf = RDIAClassifier(model, random_state=0)
     with pytest.warns(ConvergenceWarning):
         clf.fit(frame.iloc[train], noisy, X_val=frame.iloc[val], y_val=y[val])

@@ -16,7 +16,6 @@ is a penalty of strength alpha n / B.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -25,16 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skrdia._sklearn import _safe_indexing
 from skrdia.views._base import Array, Layer, Options, View
 from skrdia.views._links import Sigmoid, Softmax
 from skrdia.views._logistic import LogisticView
 from skrdia.views._logistic_rows import with_one
+from skrdia.views._mlp_training import fit_targets, train_on
 from skrdia.views._pipeline import PipelineView
 
 __all__ = ["SOFTENING", "MLPFactory", "MLPView", "head_view"]
@@ -257,6 +255,9 @@ def _check_rows(estimator: Any, X: Any) -> Any:
 class MLPFactory:
     """MLPClassifier."""
 
+    fit_targets = staticmethod(fit_targets)
+    train_on = staticmethod(train_on)
+
     @staticmethod
     def check(estimator: Any) -> None:
         """Every MLPClassifier minimises a cross-entropy."""
@@ -278,35 +279,6 @@ class MLPFactory:
 
         params = {"l2": l2, "scale": _batches(estimator), "class_weight": net.class_weight}
         return head_view(features, W, b, net.classes_, net.link, **params)
-
-    @staticmethod
-    def train_on(
-        net: Any,
-        X: Any,
-        targets: Array,
-        classes: NDArray[Any],
-        n_epochs: int,
-        *,
-        on_epoch: Callable[[Any], object],
-        seed: int | None = None,
-    ) -> Any:
-        """A copy of a fitted net, trained for some epochs more; those of "lbfgs" are fits of one iteration."""
-        net = copy.deepcopy(net)
-        rows, labels = np.nonzero(targets)
-        weight, warm = targets[rows, labels], net.get_params()
-        if net.solver == "lbfgs":
-            net.set_params(warm_start=True, max_iter=1)
-        for _ in range(n_epochs):
-            step = net.fit if net.solver == "lbfgs" else net.partial_fit
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                step(
-                    _safe_indexing(X, rows),
-                    classes[labels],
-                    **({} if (weight == 1.0).all() else {"sample_weight": weight}),
-                )
-            on_epoch(net)
-        return net.set_params(**warm)
 
     @staticmethod
     def scale_logits(net: Any, factor: float) -> Any:
