@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_memory
 
 from skrdia._evidence import Evidence, detectors
 from skrdia._heads import fit_heads
-from skrdia._repair import Repaired, repair
+from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net
 from skrdia._tuning import Choice, Problem, candidates, choose, detectors_to_try, propose_all
@@ -44,7 +44,7 @@ class Outcome:
     """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
 
     `finish` is what follows the final fit of a net. `losses` (2, n_val) are those of the validation rows, with the
-    labels as given and as chosen, where the choice has measured them.
+    labels as given and as chosen, where the choice has measured them. `others` are the next best choices.
     """
 
     repaired: Repaired
@@ -54,6 +54,7 @@ class Outcome:
     chosen: tuple[Any, Any, float, int]
     finish: Finish = NO_MORE
     losses: Array | None = None
+    others: tuple[Outcome, ...] = ()
 
 
 def signal_name(clf: Any) -> Any:
@@ -100,11 +101,16 @@ def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState
 
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
     """The validation rows choose."""
-    train = rows.folds[0].train
     problem = _problem(clf, base, finder, rows, rng)
     choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
+    outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
+    return replace(outcome, others=tuple(others))
+
+
+def _outcome_of(choice: Choice, problem: Problem, rows: Rows, first: Detection, finish: Finish) -> Outcome:
+    train = rows.folds[0].train
     labels, likeliest = rows.given.copy(), rows.given.copy()
     harmful, scores = np.zeros(len(rows.y), dtype=bool), np.full(len(rows.y), np.nan)
     labels[train], likeliest[train] = choice.labels, choice.likeliest

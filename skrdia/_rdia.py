@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
@@ -13,31 +12,20 @@ from sklearn.utils import Tags, check_random_state, get_tags
 
 from skrdia._blocks import is_dask
 from skrdia._delegates import Delegates
+from skrdia._finish import finish
 from skrdia._fitted import features_of, replace_attributes, warn_of_rows_left_alone
-from skrdia._heads import Heads, fit_heads
+from skrdia._heads import fit_heads
 from skrdia._held_out import held_out
-from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._ledger import open_ledger
-from skrdia._outcome import (
-    Outcome,
-    by_choice,
-    by_threshold,
-    options_of,
-    signal_name,
-    training_seed,
-    without_judges,
-)
+from skrdia._outcome import by_choice, by_threshold, signal_name, without_judges
 from skrdia._progress import listening
-from skrdia._repair import predicted_gain
-from skrdia._rows import Rows, split_rows, stack, take
+from skrdia._rows import split_rows
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from skrdia._train import fine_tune, fit_targets, scale_logits
 from skrdia.report._page import Reported
 from skrdia.signals import SIGNALS
 from skrdia.solvers import SOLVERS
 from skrdia.strategies import STRATEGIES
-from skrdia.views import as_view, check_supported
-from skrdia.views._base import Array
+from skrdia.views import check_supported
 from skrdia.views._heads import without_resamplers
 
 __all__ = ["RDIAClassifier"]
@@ -362,7 +350,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
                 outcome = by_choice(self, heads.base, heads.finder, heads.rows, rng)
             else:
                 outcome = without_judges(self, heads.finder, heads.rows, rng)
-            fitted = self._finish(heads, outcome)
+            outcome, fitted = finish(self, heads, outcome)
         warn_of_rows_left_alone(rows, outcome.scores)
         replace_attributes(self, features | fitted)
         self.held_out_ = held_out(self, rows, outcome)
@@ -388,91 +376,6 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
                     f"{name}={estimator!r} has no predict_proba, which alpha='auto' and every signal but 'influence' "
                     "need. Use another classifier, or a calibrated one (CalibratedClassifierCV)."
                 )
-
-    def _finish(self, heads: Heads, outcome: Outcome) -> dict[str, Any]:
-        """Step IV, and all fitted attributes that follow from it."""
-        rows, repaired = heads.rows, outcome.repaired
-        labels, first, history, seed = repaired.labels, repaired.first, repaired.history, training_seed(self)
-        targets = labels * rows.weight[:, None]
-        if self.refit_on == "train":
-            targets[rows.validation_mask] = 0.0
-        first_fit = first.estimators[0]
-        if len(first.estimators) > 1 or heads.finder is not heads.base or first_fit is None:
-            first_fit = fit_targets(heads.base, rows.X, rows.given * rows.weight[:, None], rows.classes, seed=seed)
-        estimator = self._refit(heads, targets, outcome, first_fit)
-        if self.refit_on == "train" and len(rows.folds) == 1 and first.diagnostics and self.alpha != "auto":
-            fold = rows.folds[0]
-            if heads.finder is heads.base and fold.targets_val is not None and len(estimator.classes_) == len(labels.T):
-                loss = validation_loss(estimator, fold.X_val, fold.targets_val)
-                history[-1]["realised_gain"] = history[-1]["validation_loss"] - loss
-        relabeled = rows.y.copy()
-        changed = (outcome.likeliest != rows.given).any(axis=1) & outcome.likeliest.any(axis=1)
-        relabeled[changed] = rows.classes[outcome.likeliest[changed].argmax(axis=1)]
-        signal, strategy, alpha, n_iter = outcome.chosen
-        fitted = {
-            "estimator_": heads.join(estimator),
-            "base_estimator_": heads.join(first_fit),
-            "classes_": rows.classes,
-            "harmful_mask_": outcome.harmful & ~rows.validation_mask,
-            "relabeled_y_": relabeled,
-            "targets_": targets,
-            "scores_": outcome.scores,
-            "label_influences_": first.influences,
-            "influences_": (rows.given * first.influences).sum(axis=1),
-            "validation_mask_": rows.validation_mask,
-            "signal_": signal,
-            "strategy_": strategy,
-            "alpha_": alpha,
-            "n_iter_": n_iter,
-            "predicted_gain_": predicted_gain(first, rows.given, labels),
-            "history_": history,
-            "termination_condition_": repaired.termination_condition,
-            "diagnostics_": first.diagnostics,
-        }
-        if self.compute_std:
-            fitted["influence_std_"] = self._standard_errors(rows, first)
-        return fitted
-
-    def _refit(self, heads: Heads, targets: Array, outcome: Outcome, first: Any) -> Any:
-        """Step IV."""
-        seed, finish, rows = training_seed(self), outcome.finish, heads.rows
-        estimator = finish.start
-        if estimator is None:
-            params = self.refit_params or {}
-            is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
-            model = heads.with_params(params)
-            X, fit_on = rows.X, targets
-            if self.refit_on == "all" and rows.outside is not None:
-                X, fit_on = stack(X, rows.outside[0]), np.vstack([targets, rows.outside[1]])
-            estimator = fit_targets(model, X, fit_on, rows.classes, warm=first if is_warm else None, seed=seed)
-        judges = rows.folds[0]
-        if finish.n_epochs > 0 and judges.targets_val is not None:
-            args = (judges.X_val, judges.targets_val, rows.classes, finish.n_epochs)
-            estimator = fine_tune(estimator, *args, seed=seed)
-        return estimator if finish.factor == 1.0 else scale_logits(estimator, finish.factor, judges.X_val)
-
-    def _standard_errors(self, rows: Rows, first: Any) -> Array:
-        """Of `influences_`; folds of `cv` count as independent, since each has its own validation rows."""
-        squares, count = np.zeros(len(rows.y)), np.zeros(len(rows.y))
-        if not first.diagnostics:  # there are no influences
-            return np.full(len(rows.y), np.nan)
-        for fold, estimator in zip(rows.folds, first.estimators, strict=True):
-            if estimator is None or fold.targets_val is None:
-                continue
-            given = rows.given[fold.train]
-            error = influence_standard_error(
-                as_view(estimator, options_of(self)),
-                take(rows.X, fold.train),
-                given * rows.weight[fold.train][:, None],
-                fold.X_val,
-                fold.targets_val,
-                self.hessian,
-                self.random_state,
-                given=given,
-            )
-            squares[fold.train] += error**2
-            count[fold.train] += 1.0
-        return np.divide(np.sqrt(squares), count, out=np.full(len(count), np.nan), where=count > 0.0)
 
     def __sklearn_tags__(self) -> Tags:
         tags, base = super().__sklearn_tags__(), get_tags(self._base())

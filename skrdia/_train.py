@@ -59,7 +59,7 @@ def fit_targets(
     how = _How(is_draft, start, warm, judges, seed)
     if not is_draft:
         return _fit(estimator, X, targets, classes, how)
-    if np.count_nonzero(targets.any(axis=0)) == 1 and not is_net(estimator):
+    if np.count_nonzero(targets.any(axis=0)) == 1:
         return DummyClassifier().fit(np.zeros((1, 1)), classes[targets.any(axis=0)])
     with config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -161,11 +161,15 @@ def fine_tune(
 ) -> Any:
     """A copy of a fitted net, or of a pipeline that ends in one, trained for some epochs more, on these rows alone.
 
-    `on_epoch` is called with the copy after every epoch.
+    `on_epoch` is called with the copy after every epoch. Rows of classes that the net does not know are left out.
     """
     if not hasattr(estimator, "steps"):
-        train_on = capability(estimator, "train_on")
-        return train_on(estimator, X, targets, classes, n_epochs, on_epoch=on_epoch, seed=seed)
+        train_on, known = capability(estimator, "train_on"), np.isin(classes, estimator.classes_)
+        if train_on is None or not targets[:, known].any():  # it knows a single class
+            for _ in range(n_epochs):
+                on_epoch(estimator)
+            return estimator
+        return train_on(estimator, X, targets[:, known], classes[known], n_epochs, on_epoch=on_epoch, seed=seed)
     fitted = copy.copy(estimator)
     name, last = estimator.steps[-1]
 
@@ -189,7 +193,10 @@ def scale_logits(estimator: Any, factor: float, X: Any) -> Any:
         scaled = scale_logits(last, factor, estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
         fitted.steps = [*estimator.steps[:-1], (name, scaled)]
         return None if scaled is None else fitted
-    scaled = capability(estimator, "scale_logits")(estimator, factor)
+    scale = capability(estimator, "scale_logits")
+    if scale is None:  # it knows a single class
+        return estimator
+    scaled = scale(estimator, factor)
     if scaled is None:
         return None
     expected = softmax(factor * safe_log(estimator.predict_proba(X)), axis=1)

@@ -198,11 +198,11 @@ class Problem:
         """The fold of every validation row, (n_val,)."""
         return group_folds(self.targets_val, self.groups_val, n_splits)
 
-    def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState) -> Problem:
+    def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState | None = None) -> Problem:
         """The same without some of the validation rows, without the training rows of their groups, and with a share of
-        the others where there are many.
+        the others where there are many; all of them without a source of randomness.
         """
-        share = min(1.0, _MAX_ROWS / (len(self.given) + len(self.targets_val)))
+        share = 1.0 if rng is None else min(1.0, _MAX_ROWS / (len(self.given) + len(self.targets_val)))
         train = np.arange(len(self.given))
         if self.groups is not None and self.groups_val is not None:
             train = np.flatnonzero(~np.isin(self.groups, self.groups_val[held_out]))
@@ -220,7 +220,7 @@ class Problem:
         )
 
 
-def _sample(rows: NDArray[np.intp], targets: Array, share: float, rng: np.random.RandomState) -> NDArray[np.intp]:
+def _sample(rows: NDArray[np.intp], targets: Array, share: float, rng: Any) -> NDArray[np.intp]:
     """A random share of these rows, of each class separately, and at least two of each."""
     if share == 1.0:
         return rows
@@ -237,7 +237,8 @@ class Choice:
     `harmful` (n,) marks the rows whose label has lost more than half of its weight there. `doubt` (n,) is that loss by
     the repairing candidates, whether or not their repair was accepted. `mixture` has the share of each candidate in the
     targets. `losses` (2, n_val) are those of the validation
-    rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row.
+    rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row. `others` are the next
+    best choices, by what they promise.
     """
 
     labels: Array
@@ -249,6 +250,7 @@ class Choice:
     condition: str
     losses: Array | None
     mixture: dict[Candidate, float] = field(default_factory=dict)
+    others: tuple[Choice, ...] = ()
 
 
 def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Array]:
@@ -439,32 +441,72 @@ def _decide(
     total = gain * np.count_nonzero(weight)
     repairing = [c for c in names if c not in (NOTHING, TRUSTED_ONLY)]
     used = [c for c, share in zip(names, weights, strict=True) if c in repairing and share > 0.0] or repairing[:1]
+    alone = names[int((losses @ _counts(weight)).argmin())]
+    known = list(dict.fromkeys([*used, *({alone} & set(repairing))]))
     with _few_threads(problem):
-        proposals = propose_all(problem, _with_earlier_rounds(used))
+        proposals = propose_all(problem, _with_earlier_rounds(known))
     mixture = {c: share for c, share in zip(names, weights, strict=True) if c in proposals}
-    labels = harden(problem.base, _mixture(mixture, proposals))
-    accepted = gain > _MIN_STANDARD_ERRORS * error and total > _MIN_GAIN and _keeps_classes(problem, labels)
-    weights = weights if accepted else np.eye(len(names))[0]
-    history = [
-        _line(problem, c, row, losses[0], weight) | {"changed": float(share), "weight": float(w)}
-        for c, row, share, w in zip(names, losses, changed, weights, strict=True)
-    ]
     doubt = 1.0 - (problem.given * _mixture(_only(used, mixture), proposals)).sum(axis=1) if used else np.nan
     doubt = np.broadcast_to(doubt, len(problem.given))
-    sentence = f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {total:.1f} in all"
-    if not accepted:
+
+    def history(weights: Array) -> list[dict[str, Any]]:
+        return [
+            _line(problem, c, row, losses[0], weight) | {"changed": float(share), "weight": float(w)}
+            for c, row, share, w in zip(names, losses, changed, weights, strict=True)
+        ]
+
+    def chosen(shares: Array, judged: Array) -> Choice:
+        return _chosen(problem, dict(zip(names, shares, strict=True)), proposals, doubt, history(shares), losses[0], judged)
+
+    nothing = np.eye(len(names))[0]
+    labels = harden(problem.base, _mixture(mixture, proposals))
+    if not (gain > _MIN_STANDARD_ERRORS * error and total > _MIN_GAIN and _keeps_classes(problem, labels)):
         needed = f"more than {_MIN_STANDARD_ERRORS:g} standard errors and {_MIN_GAIN:g} nats in all are needed"
-        condition = f"do nothing was best: of the repair, {sentence}; {needed}"
-        return _unchanged(problem, doubt, history, condition, losses[0])
+        condition = f"do nothing was best: of the repair, {_gain_of(losses[0], average, weight)}; {needed}"
+        return _unchanged(problem, doubt, history(nothing), condition, losses[0])
+    others = [
+        chosen(shares, losses[i])
+        for i in dict.fromkeys([names.index(alone), *([names.index(TRUSTED_ONLY)] if TRUSTED_ONLY in names else [])])
+        if i != 0 and not np.array_equal(shares := np.eye(len(names))[i], weights)
+    ]
+    others.append(_unchanged(problem, doubt, history(nothing), "do nothing", losses[0]))
+    others.sort(key=lambda other: float(np.average(other.losses[1], weights=weight)))  # type: ignore[index]
+    return replace(chosen(weights, average), others=tuple(others))
+
+
+def _chosen(
+    problem: Problem,
+    shares: dict[Candidate, float],
+    proposals: dict[Candidate, Array],
+    doubt: Array,
+    history: list[dict[str, Any]],
+    nothing: Array,
+    judged: Array,
+) -> Choice:
+    """A mixture of candidates; `nothing` and `judged` (n_val,) are the losses without it and with it."""
+    mixture = {c: share for c, share in shares.items() if c in proposals}
+    used = [c for c, share in mixture.items() if share > 0.0 and c not in (NOTHING, TRUSTED_ONLY)]
     likeliest = np.zeros_like(problem.given)
-    if mixture.keys() - {TRUSTED_ONLY}:
+    if any(share > 0.0 for c, share in mixture.items() if c != TRUSTED_ONLY):
         likeliest = _mixture(_only([NOTHING, *used], mixture), proposals)
-    harmful = (problem.given * likeliest).sum(axis=1) < 0.5
-    used_alone = np.count_nonzero(weights) == 1
-    condition = "the best candidate alone" if used_alone else f"average of {np.count_nonzero(weights)} candidates"
-    heaviest, judged = names[weights.argmax()], np.stack([losses[0], average])
-    condition = f"{condition}: {sentence}"
-    return Choice(labels, likeliest, harmful, doubt, heaviest, history, condition, judged, mixture)
+    n_used = sum(share > 0.0 for share in shares.values())
+    kind = "the best candidate alone" if n_used == 1 else f"average of {n_used} candidates"
+    return Choice(
+        harden(problem.base, _mixture(mixture, proposals)),
+        likeliest,
+        (problem.given * likeliest).sum(axis=1) < 0.5,
+        doubt,
+        max(shares, key=lambda c: shares[c]),
+        history,
+        f"{kind}: {_gain_of(nothing, judged, problem.targets_val.sum(axis=1))}",
+        np.stack([nothing, judged]),
+        mixture,
+    )
+
+
+def _gain_of(nothing: Array, judged: Array, weight: Array) -> str:
+    gain, error = mean_and_error(nothing - judged, weight)
+    return f"it gains {gain:.4f} ({error:.4f}) nats per validation row, {gain * np.count_nonzero(weight):.1f} in all"
 
 
 def _unchanged(

@@ -39,7 +39,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrdia._evidence import interleaved_folds
+from skrdia._evidence import group_folds
 from skrdia._influence import solve_influence
 from skrdia._noise_model import label_posterior
 from skrdia._promise import excess_loss, keep_promise
@@ -80,10 +80,11 @@ _N_FOLDS, _MAX_EPOCHS, _TIE, _MIN_STANDARD_ERRORS = 3, 30, 0.5, 1.4
 
 @dataclass(frozen=True)
 class Prepared:
-    """Targets (n, K) before sample weights, and the net trained on them."""
+    """Targets (n, K) before sample weights, the net trained on them, and the share of the rows that they change."""
 
     labels: Array
     net: Any
+    changed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,9 @@ def choose_net(
         return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None), NO_MORE
     base = _train(problem, problem.given, judged=True)
     can_scale = problem.refit_on_all and scale_logits(base, 0.5, take(problem.X_val, np.arange(10))) is not None
-    fold = interleaved_folds(problem.targets_val, _N_FOLDS)
-    tasks = [
-        replace(problem, X_val=take(problem.X_val, fold != i), targets_val=problem.targets_val[fold != i])
-        for i in range(_N_FOLDS)
-    ]
+    fold = group_folds(problem.targets_val, problem.groups_val, _N_FOLDS)
+    tasks = [problem.without(fold == i) for i in range(int(fold.max()) + 1)]
+    bases = [base if len(task.given) == len(problem.given) else _train(task, task.given, judged=True) for task in tasks]
     examined: dict[Candidate, Examined] = {}
     for recipe in _recipes(problem, can_scale):
         if recipe == RECALIBRATE:
@@ -161,8 +160,8 @@ def choose_net(
         else:
             teachers = [_teacher(recipe, task, examined, i) for i, task in enumerate(tasks)]
             results = Parallel(n_jobs=n_jobs)(
-                delayed(_examine)(recipe, task, base, teacher, take(problem.X_val, fold == i))
-                for i, (task, teacher) in enumerate(zip(tasks, teachers, strict=True))
+                delayed(_examine)(recipe, task, own, teacher, take(problem.X_val, fold == i))
+                for i, (task, own, teacher) in enumerate(zip(tasks, bases, teachers, strict=True))
             )
             tried = _collect(results, fold, problem.targets_val)
         examined[recipe] = _recalibrated(tried) if can_scale and recipe != NOTHING else tried
@@ -226,7 +225,7 @@ def _prepare(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Pr
     if recipe == FINE_TUNE:
         return Prepared(problem.given, base)
     labels = _labels(recipe, problem, base, teacher)
-    return Prepared(labels, _train(problem, labels))
+    return Prepared(labels, _train(problem, labels), float((labels != problem.given).any(axis=1).mean()))
 
 
 def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Array:
@@ -244,7 +243,8 @@ def _labels(recipe: Candidate, problem: Problem, base: Any, teacher: Any) -> Arr
     if recipe in _TEACHERS:
         net, factor = teacher
         proba = softmax(factor * safe_log(predict_targets(net, problem.X, problem.classes)), axis=1)
-        return label_posterior(proba, problem.given, problem.weight)
+        posterior = label_posterior(proba, problem.given, problem.weight)
+        return np.where(problem.left_alone[:, None], problem.given, posterior)
     return problem.given
 
 
@@ -366,7 +366,7 @@ def _name(recipe: Candidate) -> str:
 def _history(problem: Problem, examined: dict[Candidate, Examined], kept: Candidate) -> list[dict[str, Any]]:
     history, weight = [], problem.targets_val.sum(axis=1)
     for recipe, tried in examined.items():
-        changed = np.mean([(one.labels != problem.given).any(axis=1).mean() for one in tried.prepared])
+        changed = np.mean([one.changed for one in tried.prepared])
         line = _line(problem, replace(recipe, detector=1.0), tried.best, examined[NOTHING].best, weight)
         own = {"fine_tuning_epochs": tried.n_epochs, "temperature": 1.0 / tried.factor}
         history.append(line | {"changed": float(changed), "weight": float(recipe == kept)} | own)
