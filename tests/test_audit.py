@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from skrdia import Ledger
-from skrdia.audit._columns import encoder, guess, to_frame
+from skrdia.audit._columns import guess, to_frame
+from skrdia.audit._encoder import encoder
 from skrdia.audit._tables import ADDED, read_table
 from skrdia.cli import main
 from tests.audit_tables import N_ROWS, as_csv, as_json, audit, columns

@@ -89,13 +89,26 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @click.option("--validation", type=click.Path(path_type=Path), help="Another table, of rows whose labels are verified.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="logistic", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("audit"), show_default=True, help="The folder.")
-@_option("--key", help="A column that names the rows in the report and the ledger; their number otherwise.")
+@_option("--key", help="A column that names the rows in the report and the ledger; their line otherwise.")
 @_option("--group", help="A column, such as the source, to tell the effects by.")
+@_option("--fold-group", help="A column, such as the patient: rows of one value stand on the same side of every fold.")
 @_option("--numeric", multiple=True, help="A column of numbers, whatever it looks like.")
 @_option("--category", multiple=True, help="A column of categories.")
 @_option("--text", multiple=True, help="A column of text: its words are used.")
 @_option("--ignore", multiple=True, help="A column to leave out.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of files of text.")
+@click.option("--missing-label", multiple=True, metavar="WORD", help="A word, such as NA, for a label that is missing.")
+@click.option(
+    "--similar-labels",
+    type=click.Choice(["error", "merge", "keep"]),
+    default="error",
+    show_default=True,
+    help="What to do about labels that differ in case, spaces or the form of a number only.",
+)
+@click.option(
+    "--decimal", type=click.Choice(["point", "comma"]), help="What 1,234 is; told from other cells otherwise."
+)
+@click.option("--encoding", help="Of files of text; told from the file otherwise.")
+@click.option("--sheet", help="Of an Excel file; the first one otherwise.")
 @click.option("--allow-unknown", is_flag=True, help="Take new categories in --validation for unknown.")
 @click.option("--seed", default=0, show_default=True, help="Of all that is random.")
 @click.option("--jobs", type=int, help="Folds in parallel; -1 for all processors.")
@@ -105,8 +118,8 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 def audit(check: Callable[[], None], **given: Any) -> None:
     """Find and repair wrong labels of a table in a file.
 
-    TABLE is CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson, .json) or Parquet (.parquet); files of text may be
-    packed (.gz). The folder --out then holds
+    TABLE is CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson, .json), Parquet (.parquet) or Excel (.xlsx); files of
+    text may be packed (.gz). The folder --out then holds
 
     \b
       repaired.*    the table, its label column repaired, and three columns at the end:
@@ -198,7 +211,7 @@ def _warning_of_formulas(prepared: Prepared) -> list[str]:
     table = prepared.table
     if not table.suffix.startswith((".csv", ".tsv", ".txt")):
         return []
-    texts = [column.name for column in prepared.columns if column.kind not in ("number", "date")]
+    texts = [column.name for column in prepared.columns if column.kind not in ("number", "date", "time")]
     risky = [name for name in [*texts, prepared.options.label] if any(map(_is_formula, table.column(name)))]
     if not risky:
         return []
@@ -251,7 +264,8 @@ def _as_json(done: Audit, summary: dict[str, Any], paths: list[Path], seconds: f
 
 
 def _told(column: Column) -> dict[str, Any]:
-    return {"name": column.name, "kind": column.kind, "used": column.is_used, "missing": column.n_missing}
+    told = {"name": column.name, "kind": column.kind, "used": column.is_used, "missing": column.n_missing}
+    return told | {"note": column.note}
 
 
 @click.command()
