@@ -233,7 +233,7 @@ def test_disk_full_while_writing(tmp_path, monkeypatch, existing):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(_command.joblib, "dump", full)
+    monkeypatch.setattr("joblib.dump", full)
     result = audit(table, *NAMES, "--out", out)
     assert result.exit_code == 1
     assert "No space left on device. Nothing was changed" in result.stderr.splitlines()[-1]
