@@ -31,6 +31,17 @@ class _Form(NamedTuple):
     newline: str
 
 
+class _Lines:
+    """Lines of a writer that ends them by both signs, so that it quotes cells with either; ended as in the file."""
+
+    def __init__(self, newline: str) -> None:
+        self.lines: list[str] = []
+        self._newline = newline
+
+    def write(self, line: str) -> None:
+        self.lines.append(line.removesuffix("\r\n") + self._newline)
+
+
 class _Csv(Table):
     """Cells of text, row by row."""
 
@@ -46,13 +57,14 @@ class _Csv(Table):
         return [row[j] for row in self._rows]
 
     def write(self, path: Path, label: str, labels: list[Any], added: dict[str, list[Any]]) -> None:
-        j, out, form = self.names.index(label), io.StringIO(), self._form
-        writer = csv.writer(out, delimiter=form.delimiter, lineterminator=form.newline)
+        j, form = self.names.index(label), self._form
+        out = _Lines(form.newline)
+        writer = csv.writer(out, delimiter=form.delimiter, lineterminator="\r\n")
         writer.writerow([*form.header, *added])
         more = zip(*added.values(), strict=True)
         for row, cell, extra in zip(self._rows, labels, more, strict=True):
             writer.writerow([*row[:j], cell, *row[j + 1 :], *("" if value is None else value for value in extra)])
-        path.write_bytes(encode(form.before + out.getvalue(), form.source))
+        path.write_bytes(encode(form.before + "".join(out.lines), form.source))
 
 
 def read_csv(path: Path, suffix: str, source: Text) -> Table:
