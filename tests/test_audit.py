@@ -70,7 +70,7 @@ def test_the_other_files(done):
     page = (folder / "out" / "audit.html").read_text(encoding="utf-8")
     assert summary["verdict"] in page
     assert "colour" in page
-    assert f'<th scope="row"><span class="only-stacked">row </span>{ledger.suggest(1)["key"][0]}</th>' in page
+    assert f'<th scope="row"><span class="only-stacked">id </span>{ledger.suggest(1)["key"][0]}</th>' in page
 
 
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame])

@@ -332,3 +332,22 @@ def test_the_model_takes_other_cells_for_missing_and_tells(tmp_path):
     np.testing.assert_array_equal(encode.transform(raw), encode.transform(raw.reverse()))
     with pytest.warns(UserWarning, match="1 cells are no numbers, dates or times .* such as 'later'"):
         encode.transform(raw.with_columns(d=pl.Series(["9.1.2024", "later"])))
+
+
+def test_copies_are_named_by_their_lines(tmp_path):
+    cells, _ = columns()
+    for name, column in cells.items():
+        column += [column[i] for i in (3, 4, 4)] if name != "id" else ["r900", "r901", "r902"]
+    cells["y"][-1] = "bad" if cells["y"][4] == "good" else "good"
+    (tmp_path / "t.csv").write_text(as_csv(cells), encoding="utf-8")
+    result = audit(tmp_path / "t.csv", "--label", "y", "--trusted", "verified", "--out", tmp_path / "o")
+    assert result.exit_code == 0, result.stderr
+    expected = (
+        "5 rows are the same as another in every column that is used, in 1 of 2 sets with different labels, such as"
+    )
+    assert f"{expected} lines 6, 163, 164; audit.html lists them." in result.stderr
+    page = (tmp_path / "o" / "audit.html").read_text(encoding="utf-8")
+    assert '<th scope="row">6, 163, 164</th><td class="n" data-name="rows">3</td>' in page
+    assert '<th scope="row">5, 162</th><td class="n" data-name="rows">2</td>' in page
+    assert f"{expected} lines 6" in page  # under what to be careful of
+    assert '<th scope="col">line</th>' in page

@@ -208,7 +208,9 @@ def _write(done: Audit, paths: list[Path], model_format: str) -> None:
     prepared.table.write(repaired, options.label, done.labels, done.added)
     done.clf.ledger_.with_key(prepared.keys).to_csv(ledger)
     title = f"Label audit of {options.table.name}"
-    done.clf.report(report, prepared.frame, key=prepared.keys, groups=prepared.groups, title=title)
+    done.clf.report(
+        report, prepared.frame, key=prepared.named_keys(), groups=prepared.groups, title=title, notes=prepared.notes
+    )
     write_model(done.model, model, model_format)
 
 

@@ -22,6 +22,7 @@ from skrdia.audit._errors import AuditError, listed, repeated, unknown_column
 from skrdia.audit._labels import Labels, read_labels, spelling
 from skrdia.audit._models import MODELS
 from skrdia.audit._tables import ADDED, Table, read_table
+from skrdia.report._copies import copies
 
 __all__ = ["Audit", "Options", "Prepared", "fit", "prepare"]
 
@@ -53,6 +54,14 @@ class Options:
     jobs: int | None = None
 
 
+class Named(list[Any]):
+    """Cells with the name of their column, as a series has it, but of any types."""
+
+    def __init__(self, cells: Sequence[Any], name: str) -> None:
+        super().__init__(cells)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What `fit` needs: `rows` are the positions in the table of the rows with a label, `cells` the labels of all."""
@@ -70,6 +79,10 @@ class Prepared:
     frame: Any
     outside: tuple[Any, NDArray[Any]] | None
     notes: list[str]
+
+    def named_keys(self) -> Named:
+        """The keys with a name that says what they are: a column, or lines of the file."""
+        return Named(self.keys, self.options.key or self.table.word)
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,8 @@ def prepare(options: Options) -> Prepared:
     _check_used(options, table, used)
     notes = [*table.notes, *labels.notes, *_of_columns(table, columns)]
     outside = None if options.validation is None else _outside(options, table, used, labels, notes)
+    frame = to_frame(table, used, rows)
+    notes += _of_copies(table, frame, labels)
     return Prepared(
         options=options,
         table=table,
@@ -119,7 +134,7 @@ def prepare(options: Options) -> Prepared:
         keys=_keys(options, table, rows),
         groups=None if options.group is None else [as_texts(cell) for cell in _part(table, options.group, rows)],
         fold_groups=None if options.fold_group is None else _fold_groups(table, options.fold_group, rows, notes),
-        frame=to_frame(table, used, rows),
+        frame=frame,
         outside=outside,
         notes=notes,
     )
@@ -143,6 +158,19 @@ def _of_columns(table: Table, columns: Sequence[Column]) -> list[str]:
     unnamed = [name for name in table.names if name in table.unnamed]
     told = [f"columns without a name are called {listed(unnamed)}."] if unnamed else []
     return told + [f"column {c.name!r}: {c.note}; taken for missing." for c in columns if c.n_others]
+
+
+def _of_copies(table: Table, frame: Any, labels: Labels) -> list[str]:
+    found = copies(frame, labels.labels, [table.lines[row] for row in labels.rows.tolist()])
+    if found is None:
+        return []
+    first = found["sets"][0]
+    told = f"such as {table.word}s {', '.join(first['names'][:3])}"
+    mixed = f", in {found['n_mixed']:,} of {found['n_sets']:,} sets with different labels" if found["n_mixed"] else ""
+    return [
+        f"{found['n_rows']:,} rows are the same as another in every column that is used{mixed}, {told}; audit.html "
+        "lists them."
+    ]
 
 
 def _fold_groups(table: Table, name: str, rows: NDArray[np.intp], notes: list[str]) -> NDArray[np.intp]:
