@@ -197,6 +197,14 @@ def test_a_column_of_numbers_stays_one(tmp_path, other):
     assert math.isnan(values[17])
 
 
+def test_few_numbers_beside_more_kinds_of_other_cells(tmp_path):
+    cells = [str(1 + i % 5) for i in range(300)]
+    cells[:15] = [f"note {i}" for i in range(15)]
+    column, _ = guessed(tmp_path, cells)
+    assert (column.kind, column.n_others) == ("number", 15)
+    assert column.note.endswith("line 4 is 'note 2'; and 12 more words")
+
+
 def test_several_other_cells_are_counted(tmp_path):
     cells = [f"{i / 7:.3f}" for i in range(300)]
     cells[3:9] = ["-", "-", "-", "-", "broken", "-"]

@@ -104,7 +104,8 @@ def guess(table: Table, names: Sequence[str], forced: dict[str, str], decimal: s
 
 def _shown_decimal(table: Table, names: Sequence[str]) -> str | None:
     """The comma, if it is the decimal sign wherever the columns with commas show one."""
-    found = {decimal_of(_sample(table.column(name))) for name in names if _has_commas(table.column(name))}
+    samples = [_sample(table.column(name)) for name in names]
+    found = {decimal_of(cells) for cells in samples if _has_commas(cells)}
     return "," if found - {None} == {","} else None
 
 
@@ -119,7 +120,8 @@ def _sample(cells: Sequence[Any]) -> Sequence[Any]:
 def _guess_one(table: Table, name: str, forced: str | None, told: str | None, shown: str | None) -> Column:
     cells = table.column(name)
     present = [cell for cell in cells if not is_missing(cell)]
-    distinct = set(map(as_texts, present))
+    unique = list(dict.fromkeys(present))
+    distinct = set(map(as_texts, unique))
 
     def column(kind: str, note: str = "") -> Column:
         return Column(name, kind, len(cells) - len(present), len(distinct), note)
@@ -130,14 +132,14 @@ def _guess_one(table: Table, name: str, forced: str | None, told: str | None, sh
         return column("constant", "left out: the same everywhere")
     if forced is None and ((table.unnamed and name in table.unnamed) or _INDEX.fullmatch(name)) and _is_index(present):
         return column("identifier", "left out: an index of the rows")
-    if forced is None and all(_is_day_of_eight_digits(cell) for cell in present):
-        return _as_times(table, name, cells, present) or column("category")
-    number = _as_number(table, name, cells, present, forced, told, shown)
+    if forced is None and all(_is_day_of_eight_digits(cell) for cell in unique):
+        return _as_times(table, name, cells, unique) or column("category")
+    number = _as_number(table, name, cells, unique, forced, told, shown)
     if number is not None:
         return number
     if forced == "numeric":
         raise _no_number(table, name, cells)
-    time = _as_times(table, name, cells, present)
+    time = _as_times(table, name, cells, unique)
     if time is not None:
         return time
     if len(distinct) == len(present) > _FEW:
@@ -168,18 +170,17 @@ def _as_number(
     table: Table,
     name: str,
     cells: Sequence[Any],
-    present: Sequence[Any],
+    unique: Sequence[Any],
     forced: str | None,
     told: str | None,
     shown: str | None,
 ) -> Column | None:
     """The column as one of numbers, None where it is none."""
-    form, note = _form(table, present, told, shown)
+    form, note = _form(table, unique, told, shown)
     most = _OTHERS if forced is None else _OTHERS_WHEN_TOLD
-    part = _read(_sample(present), lambda cell: as_number(cell, form))
-    if not _are_few(_sample(present), part, 2 * most):
+    if not _may_be(cells, lambda cell: as_number(cell, form), 2 * most):
         return None
-    if forced is None and any(isinstance(c, str) and _LEADING_ZERO.match(c.strip()) for c in present):
+    if forced is None and any(isinstance(c, str) and _LEADING_ZERO.match(c.strip()) for c in unique):
         return None
     read = _read(cells, lambda cell: as_number(cell, form))
     if not _are_few(cells, read, most):
@@ -188,27 +189,27 @@ def _as_number(
     counts_rows = len(cells) == len(known) > 2 and not known[0] % 1.0 and np.all(np.diff(known) == 1.0)
     if forced is None and counts_rows and not form.unit:
         return Column(name, "identifier", 0, len(known), "left out: it counts the rows")
-    notes = [*_of_unit(form, present), *note, *_of_others(table, cells, read, "numbers")]
+    notes = [*_of_unit(form, cells), *note, *_of_others(table, cells, read, "numbers")]
     counts = len(cells) - len(known), len(np.unique(known))
     return Column(name, "number", *counts, "; ".join(notes), form, n_others=len(read.others))
 
 
-def _form(table: Table, present: Sequence[Any], told: str | None, shown: str | None) -> tuple[NumberForm, list[str]]:
+def _form(table: Table, unique: Sequence[Any], told: str | None, shown: str | None) -> tuple[NumberForm, list[str]]:
     """How the numbers of a column are written, and a note where that could not be seen."""
-    has_commas = _has_commas(present)
+    has_commas = _has_commas(unique)
     if not has_commas and "," not in (told, shown):
         decimal, note = ".", list[str]()
     else:
-        seen = told or decimal_of(present)
+        seen = told or decimal_of(unique)
         decimal = seen or shown or (table.decimal if has_commas else None) or "."
-        open_cells = () if seen else islice(filter(is_open, present), 1)
+        open_cells = () if seen else islice(filter(is_open, unique), 1)
         other = "point" if decimal == "," else "comma"
         note = [
             f"{c!r} is {as_number(c, NumberForm(decimal)):g}, unless --decimal {other}"
             for c in open_cells
             if _splits(c)
         ]
-    return NumberForm(decimal, main_unit(_sample(present))), note
+    return NumberForm(decimal, main_unit(_sample(unique))), note
 
 
 def _splits(cell: Any) -> bool:
@@ -218,19 +219,19 @@ def _splits(cell: Any) -> bool:
 def _of_unit(form: NumberForm, present: Sequence[Any]) -> list[str]:
     if not form.unit:
         return []
-    without = sum(not isinstance(cell, str) or form.unit not in cell for cell in present)
+    without = sum(not is_missing(cell) and form.unit not in str(cell) for cell in present)
     return [f"in {form.unit}" + (f", which {without:,} lack" if without and not form.unit.isalpha() else "")]
 
 
-def _as_times(table: Table, name: str, cells: Sequence[Any], present: Sequence[Any]) -> Column | None:
+def _as_times(table: Table, name: str, cells: Sequence[Any], unique: Sequence[Any]) -> Column | None:
     """The column as one of dates or times of day, None where it is neither."""
-    form, is_open_form = time_form(_sample(present))
+    form, is_open_form = time_form(_sample(unique))
     if form is None:
         return None
     parse = _remembered(form)
-    if not _are_few(_sample(present), _read(_sample(present), parse), 2 * _OTHERS):
+    if not _may_be(cells, parse, 2 * _OTHERS):
         return None
-    form, is_open_form = time_form(list(dict.fromkeys(present)))
+    form, is_open_form = time_form(unique)
     if form is None:
         return None
     read = _read(cells, _remembered(form))
@@ -260,10 +261,10 @@ def _periods(days: NDArray[np.float64], form: str) -> tuple[float, ...]:
 def _read(cells: Sequence[Any], parse: Callable[[Any], float]) -> _Read:
     values, others = np.full(len(cells), np.nan), []
     for i, cell in enumerate(cells):
-        if not is_missing(cell):
-            try:
-                values[i] = parse(cell)
-            except _NOT_PARSED:
+        try:
+            values[i] = parse(cell)
+        except _NOT_PARSED:
+            if not is_missing(cell):
                 others.append(i)
     return _Read(values, others)
 
@@ -278,6 +279,12 @@ def _are_few(cells: Sequence[Any], read: _Read, share: float) -> bool:
     words = [str(cells[i]).strip().casefold() for i in read.others]
     n_others = sum(word not in _PLACEHOLDERS and bool(re.search(r"\w", word)) for word in words)
     return n_others <= share * (len(known) + n_others) and len(np.unique(known)) > 2
+
+
+def _may_be(cells: Sequence[Any], parse: Callable[[Any], float], share: float) -> bool:
+    """Whether it is worth to parse all of the cells, by a part of those that are not missing."""
+    part = _sample([cell for cell in cells if not is_missing(cell)])
+    return _are_few(part, _read(part, parse), share)
 
 
 def _of_others(table: Table, cells: Sequence[Any], read: _Read, what: str) -> list[str]:
