@@ -97,6 +97,7 @@ def test_the_summary(done):
     assert {c["name"]: c["kind"] for c in summary["columns"]} == {"x": "number", "z": "number", "colour": "category"}
     assert not summary["failed"]
     assert "colour" in result.stderr
+    assert "note: loading model.joblib runs code that is stored in it: load it only if you trust" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -274,6 +274,18 @@ def test_interrupted(tmp_path, number):
     assert listing(tmp_path) == before
 
 
+def test_an_interrupt_after_the_files_are_in_place_says_so(tmp_path, monkeypatch):
+    def interrupted(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(_command, "_print", interrupted)
+    out = tmp_path / "out"
+    result = audit(write(tmp_path), *NAMES, "--out", out)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == f"Error: interrupted; the files in {out} are all new."
+    assert len(os.listdir(out)) == 4
+
+
 def test_a_bug_is_one_line_too(tmp_path, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division by zero")

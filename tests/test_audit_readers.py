@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+import zipfile
 
 import openpyxl
 import polars as pl
@@ -148,6 +149,12 @@ def test_ragged_rows_are_told_by_their_line(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(AuditError, match=r"t.csv, line [23] has \d cells, but the header has 2"):
         read_table(tmp_path / "t.csv")
+
+
+def test_half_a_pair_of_surrogates_in_text(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,2\n1,\\ud800\n")
+    with pytest.raises(AuditError, match="line 3 has half of a pair of surrogates"):
+        read_table(tmp_path / "t.csv", "unicode_escape")
 
 
 def nested(depth):
@@ -368,6 +375,7 @@ def test_parquet_rows_and_types(tmp_path):
             "price": pl.Series(["1.50", "2.25", "3.00", "4.75"]).cast(pl.Decimal(10, 2)),
             "took": [dt.timedelta(seconds=i) for i in range(4)],
             "at": [dt.time(6, i) for i in range(4)],
+            "since": pl.Series([dt.datetime(2024, 1, 1 + i, tzinfo=dt.UTC) for i in range(4)]),
             "label": ["a", "b", "a", "b"],
         }
     )
@@ -379,6 +387,7 @@ def test_parquet_rows_and_types(tmp_path):
         "price": "number",
         "took": "identifier",
         "at": "time",
+        "since": "date",
     }
     added = dict(zip(ADDED, (frame["label"].to_list(), [0.5] * 4, [""] * 4), strict=True))
     table.write(tmp_path / "n.parquet", "label", ["b", "b", "b", "b"], added)
@@ -392,3 +401,22 @@ def test_cells_that_need_quotes_get_them(tmp_path, newline, cell):
     table, new = written_back(tmp_path, text_of(rows, newline=newline).encode())
     assert table.column("text") == [cell, "c"]
     assert new.decode() == with_added(text_of(rows, newline=newline), newline=newline)
+
+
+def test_formulas_are_read_by_their_values_and_kept(tmp_path):
+    """As a spreadsheet leaves them: the second has an empty text for a value."""
+    path = damaged(tmp_path, "no values")
+    table = sheet_of(cells={"x": [1, 2, 3], "label": ["=A2", '=""', "=A4"]})
+    excel(tmp_path, table)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    sheet = re.sub(rb"<f>A(\d)</f><v ?/?>(?:</v>)?", rb"<f>A\1</f><v>1\1</v>", parts[name])
+    assert sheet != parts[name]
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, content in (parts | {name: sheet}).items():
+            archive.writestr(part, content)
+    read = read_table(path)
+    assert read.column("label") == [12, None, 14]
+    read.write(tmp_path / "n.xlsx", "label", [14, None, 14], {name: [12, None, 14] for name in ADDED})
+    assert [row[1] for row in values(tmp_path / "n.xlsx")] == ["label", 14, '=""', "=A4"]

@@ -43,7 +43,8 @@ def read_text(path: Path, packed: bool, encoding: str | None) -> Text:
         data = _bytes(path, packed)
         used, notes = _encoding_of(path, data, encoding)
         text = data.decode(used)
-        text.encode("utf-8")  # some encodings can hold half of a pair of surrogates, which is no character
+        if used not in (*_MARKS.values(), _OF_WINDOWS):  # others can hold half of a pair of surrogates
+            text.encode("utf-8")
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     text = text.removeprefix("\ufeff")
     if "\x00" in text:

@@ -84,9 +84,14 @@ def read_excel(path: Path, suffix: str, sheet: str | None = None) -> Table:
     book, notes = _workbook(path, data, formulas=True)
     chosen = _choose(path, book, sheet, notes)
     values = chosen
-    if any(cell.data_type == "f" for row in chosen.iter_rows() for cell in row):
+    formulas = [cell.coordinate for row in chosen.iter_rows() for cell in row if cell.data_type == "f"]
+    if formulas:
         values = _workbook(path, data, formulas=False)[0][chosen.title]
-        _check_computed(path, chosen, values)
+        if all(values[at].value is None for at in formulas):
+            raise AuditError(
+                f"{path}: the formula in {formulas[0]} has no value yet. Open the file in a spreadsheet and save it, "
+                "so that it is computed."
+            )
     cells = list(values.iter_rows(values_only=True))
     header = next(i for i, row in enumerate(cells) if any(map(_is_filled, row)))
     last = max(i for i, row in enumerate(cells) if any(map(_is_filled, row)))
@@ -141,14 +146,3 @@ def _choose(path: Path, book: Any, name: str | None, notes: list[str]) -> Any:
 
 def _values(sheet: Any) -> Any:
     return (cell for row in sheet.iter_rows(values_only=True) for cell in row)
-
-
-def _check_computed(path: Path, formulas: Any, values: Any) -> None:
-    """Raise if a formula has no value, as in files that no spreadsheet has computed."""
-    for row in formulas.iter_rows():
-        for cell in row:
-            if cell.data_type == "f" and values[cell.coordinate].value is None:
-                raise AuditError(
-                    f"{path}: the formula in {cell.coordinate} has no value yet. Open the file in a spreadsheet and "
-                    "save it, so that it is computed."
-                )

@@ -32,6 +32,8 @@ class _Parquet(Table):
             raise AuditError(f"{self.path}: column {name!r} holds {series.dtype}. Pass --ignore {name}.")
         if series.dtype == pl.Duration:
             series = series.dt.total_microseconds() / 1e6
+        elif isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone:
+            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String)
         elif _is_shown_as_text(series.dtype):
             series = series.cast(pl.String)
         cells: list[Any] = series.to_list()
