@@ -113,6 +113,17 @@ def test_merged_labels_are_written_and_the_cells_kept_beside_them(tmp_path):
     assert all(cells["y"][i].strip().lower() == table.column("y")[i] for i in merged)
 
 
+@pytest.mark.parametrize("odd", [["godo"], ["godo", "bda"], ["godo", "bda", "x y"]])
+def test_labels_of_a_single_row_are_told(tmp_path, odd):
+    labels = columns()[0]["y"]
+    labels[: len(odd)] = odd
+    found = prepared(tmp_path, labels)
+    assert found.labels.tolist() == labels
+    at = ["line 2", "lines 2, 3", "lines 2, 3, 4"][len(odd) - 1]
+    expected = f"{', '.join(map(repr, odd))} in column 'y' has a single row ({at})"
+    assert any(note.startswith(expected) for note in found.notes)
+
+
 @pytest.mark.parametrize("values", [(1, "1"), (1, True), (1.0, "a"), (1, 1.0)])
 def test_labels_of_several_types(tmp_path, values):
     cells, _ = columns()

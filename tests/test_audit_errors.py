@@ -109,7 +109,6 @@ BAD = {
     "label not given": (lambda f: (write(f),), "Missing option '--label'"),
     "labels missing": (lambda f: (write(f, y=[" "] * N_ROWS), *NAMES), "'y' is empty in every row"),
     "one label": (lambda f: (write(f, y=["a"] * N_ROWS), *NAMES), "two labels are needed"),
-    "a label once": (lambda f: (write(f, **cell("y", 3, "odd")), *NAMES), "'odd' in column 'y' has a single row"),
     "labels are numbers": (lambda f: (write(f), "--label", "x"), "looks like a number to predict"),
     "too many labels": (
         lambda f: (

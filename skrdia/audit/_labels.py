@@ -49,7 +49,8 @@ def read_labels(table: Table, name: str, missing: Iterable[str], similar: str) -
     notes += _of_words(name, (merged[i] for i in rows))
     labels = np.fromiter((merged[i] for i in rows), dtype=object, count=len(rows))
     _check_kinds(table, name, merged, rows)
-    _check_classes(name, merged, table, rows)
+    _check_classes(name, Counter(labels.tolist()))
+    notes += _of_single_rows(table, name, merged, rows)
     if len(rows) < len(cells):
         notes.append(f"{len(cells) - len(rows):,} rows without a label are kept as they are, and not learned from.")
     return Labels(np.array(rows), labels, merged, notes)
@@ -143,8 +144,7 @@ def _check_kinds(table: Table, name: str, cells: Sequence[Any], rows: Sequence[i
         )
 
 
-def _check_classes(name: str, cells: Sequence[Any], table: Table, rows: Sequence[int]) -> None:
-    counts = Counter(cells[i] for i in rows)
+def _check_classes(name: str, counts: Counter[Any]) -> None:
     if len(counts) < 2:
         raise AuditError(f"--label: column {name!r} is {listed(counts)} in every row; two labels are needed.")
     numbers = _all_numbers(counts)
@@ -155,13 +155,18 @@ def _check_classes(name: str, cells: Sequence[Any], table: Table, rows: Sequence
         )
     if len(counts) > _MOST_CLASSES:
         raise AuditError(f"--label: column {name!r} has {len(counts):,} labels; at most {_MOST_CLASSES:,}.")
-    single = [label for label, n in counts.items() if n == 1]
-    if single:
-        at = table.called([i for i in rows if counts[cells[i]] == 1])
-        raise AuditError(
-            f"--label: {listed(single)} in column {name!r} has a single row ({at}). Correct it, join it with another "
-            "label, or empty the cell."
-        )
+
+
+def _of_single_rows(table: Table, name: str, cells: Sequence[Any], rows: Sequence[int]) -> list[str]:
+    """A note on labels with a single row, which are more often a slip than a label."""
+    counts = Counter(cells[i] for i in rows)
+    single = [i for i in rows if counts[cells[i]] == 1]
+    if not single:
+        return []
+    return [
+        f"{listed(cells[i] for i in single)} in column {name!r} has a single row ({table.called(single)}), from which "
+        "nothing can be learned; correct it, if it is a slip."
+    ]
 
 
 def _all_numbers(labels: Any) -> list[float]:
