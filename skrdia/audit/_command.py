@@ -89,7 +89,13 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @_option("--trusted", help="A yes-or-no column: rows whose label is verified.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Another table, of rows whose labels are verified.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="logistic", show_default=True)
-@click.option("--model-format", type=click.Choice(list(FORMATS)), default="joblib", show_default=True)
+@click.option(
+    "--model-format",
+    type=click.Choice(list(FORMATS)),
+    default="joblib",
+    show_default=True,
+    help="Of the model's file; one of skops can be looked at before it is loaded.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("audit"), show_default=True, help="The folder.")
 @_option("--key", help="A column that names the rows in the report and the ledger; their line otherwise.")
 @_option("--group", help="A column, such as the source, to tell the effects by.")

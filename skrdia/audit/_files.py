@@ -123,7 +123,7 @@ def _put_in_place(part: Path, out: Path) -> None:
 
 def _flush(file: Path) -> None:
     """Have a file on the disk, so that no power cut leaves an empty one under its name."""
-    with open(file, "rb") as stream:
+    with open(file, "rb+") as stream:  # which not every system syncs when it is only read
         os.fsync(stream.fileno())
 
 
