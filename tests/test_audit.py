@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from skrdia import Ledger
-from skrdia.audit._columns import encoder, guess, to_frame
+from skrdia.audit._columns import guess, to_frame
+from skrdia.audit._encoder import encoder
 from skrdia.audit._tables import ADDED, read_table
 from skrdia.cli import main
 from tests.audit_tables import N_ROWS, as_csv, as_json, audit, columns
@@ -69,7 +70,7 @@ def test_the_other_files(done):
     page = (folder / "out" / "audit.html").read_text(encoding="utf-8")
     assert summary["verdict"] in page
     assert "colour" in page
-    assert f'<th scope="row"><span class="only-stacked">row </span>{ledger.suggest(1)["key"][0]}</th>' in page
+    assert f'<th scope="row"><span class="only-stacked">id </span>{ledger.suggest(1)["key"][0]}</th>' in page
 
 
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame])
@@ -96,6 +97,7 @@ def test_the_summary(done):
     assert {c["name"]: c["kind"] for c in summary["columns"]} == {"x": "number", "z": "number", "colour": "category"}
     assert not summary["failed"]
     assert "colour" in result.stderr
+    assert "note: loading model.joblib runs code that is stored in it: load it only if you trust" in result.stderr
     assert "Traceback" not in result.stderr
 
 

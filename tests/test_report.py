@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skrdia import RDIAClassifier
 from skrdia.plotting import LabelTransitionDisplay
 from skrdia.report import summarise
+from skrdia.report._copies import copies
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -369,3 +370,45 @@ def test_a_failing_write_leaves_nothing(auto, tmp_path):
     with pytest.raises(OSError):
         auto[1].report(folder)
     assert [file.name for file in tmp_path.iterdir()] == ["audit.html"]
+
+
+COPIED = np.array([[1.0, 0.0], [2.0, np.nan], [1.0, -0.0], [3.0, 4.0], [2.0, np.nan], [1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.array,
+        np.asfortranarray,
+        sparse.csr_array,
+        sparse.coo_matrix,
+        lambda X: np.array(X, dtype=object),
+        lambda X: X.tolist(),
+        lambda X: pd.DataFrame(X, columns=["a", "b"]),
+        lambda X: pl.DataFrame(X, schema=["a", "b"]),
+    ],
+)
+def test_copies(make):
+    found = copies(make(COPIED), ["x", "y", "x", "x", "z", "x"], ["r0", "r1", "r2", "r3", "r4", "r5"])
+    assert found == {
+        "n_rows": 5,
+        "n_sets": 2,
+        "n_mixed": 1,
+        "sets": [
+            {"names": ["r1", "r4"], "n_rows": 2, "labels": [("y", 1), ("z", 1)]},
+            {"names": ["r0", "r2", "r5"], "n_rows": 3, "labels": [("x", 3)]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("X", [np.eye(3), np.zeros((3, 0)), np.array([[[]]] * 3), pd.DataFrame({"a": [[1], [1], [2]]})])
+def test_no_copies(X):
+    assert copies(X, [0, 1, 0], range(3)) is None
+
+
+def test_notes_and_the_name_of_the_key(table, auto, tmp_path):
+    key = pd.Series(np.arange(len(table.y)), name="case <1>")
+    auto[1].report(tmp_path / "audit.html", table.X, key=key, notes=["Read <with> care."])
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "<li>Read &lt;with&gt; care.</li>" in page
+    assert '<th scope="col">case &lt;1&gt;</th>' in page

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import joblib
 from click.shell_completion import get_completion_class, split_arg_string
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -20,7 +19,8 @@ from rich.table import Table as RichTable
 from skrdia import __version__
 from skrdia.audit._columns import Column
 from skrdia.audit._errors import AuditError
-from skrdia.audit._files import all_or_nothing, check_folder, interruptible
+from skrdia.audit._files import Interrupts, all_or_nothing, check_folder, finish_earlier
+from skrdia.audit._model_file import FORMATS, check_format, write_model
 from skrdia.audit._models import MODELS
 from skrdia.audit._run import Audit, Options, Prepared, fit, prepare
 from skrdia.audit._tables import read_table
@@ -35,14 +35,15 @@ class OneLine(click.Command):
     """A command whose errors are one line each."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        interrupts = Interrupts()
         try:
-            with interruptible() as check:
-                ctx.obj = check
+            with interrupts.heard():
+                ctx.obj = interrupts
                 return super().invoke(ctx)
         except AuditError as error:
             message, code = str(error), 1
         except (KeyboardInterrupt, click.Abort):
-            message, code = "interrupted; nothing was written.", _INTERRUPTED
+            message, code = f"interrupted; {interrupts.outcome}.", _INTERRUPTED
         except MemoryError:
             message, code = "not enough memory. Leave columns out by --ignore, or audit a part of the rows.", 1
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -88,32 +89,53 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @_option("--trusted", help="A yes-or-no column: rows whose label is verified.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Another table, of rows whose labels are verified.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="logistic", show_default=True)
+@click.option(
+    "--model-format",
+    type=click.Choice(list(FORMATS)),
+    default="joblib",
+    show_default=True,
+    help="Of the model's file; one of skops can be looked at before it is loaded.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("audit"), show_default=True, help="The folder.")
-@_option("--key", help="A column that names the rows in the report and the ledger; their number otherwise.")
+@_option("--key", help="A column that names the rows in the report and the ledger; their line otherwise.")
 @_option("--group", help="A column, such as the source, to tell the effects by.")
+@_option("--fold-group", help="A column, such as the patient: rows of one value stand on the same side of every fold.")
 @_option("--numeric", multiple=True, help="A column of numbers, whatever it looks like.")
 @_option("--category", multiple=True, help="A column of categories.")
 @_option("--text", multiple=True, help="A column of text: its words are used.")
 @_option("--ignore", multiple=True, help="A column to leave out.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of files of text.")
+@click.option("--missing-label", multiple=True, metavar="WORD", help="A word, such as NA, for a label that is missing.")
+@click.option(
+    "--similar-labels",
+    type=click.Choice(["error", "merge", "keep"]),
+    default="error",
+    show_default=True,
+    help="What to do about labels that differ in case, spaces or the form of a number only.",
+)
+@click.option(
+    "--decimal", type=click.Choice(["point", "comma"]), help="What 1,234 is; told from other cells otherwise."
+)
+@click.option("--encoding", help="Of files of text; told from the file otherwise.")
+@click.option("--sheet", help="Of an Excel file; the first one otherwise.")
 @click.option("--allow-unknown", is_flag=True, help="Take new categories in --validation for unknown.")
 @click.option("--seed", default=0, show_default=True, help="Of all that is random.")
 @click.option("--jobs", type=int, help="Folds in parallel; -1 for all processors.")
 @click.option("--fail-above", type=click.FloatRange(0, 1), help="Exit with 3 if a larger share of labels looks wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
 @click.pass_obj
-def audit(check: Callable[[], None], **given: Any) -> None:
+def audit(check: Interrupts, **given: Any) -> None:
     """Find and repair wrong labels of a table in a file.
 
-    TABLE is CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson, .json) or Parquet (.parquet); files of text may be
-    packed (.gz). The folder --out then holds
+    TABLE is CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson, .json), Parquet (.parquet) or Excel (.xlsx); files of
+    text may be packed (.gz). The folder --out then holds
 
     \b
       repaired.*    the table, its label column repaired, and three columns at the end:
                     old_label, influence (nats; positive hurts), decision
       ledger.csv    every changed or suspicious row, with the reason, to decide on
       audit.html    the report
-      model.joblib  the model trained on the repaired labels, for frames with these columns
+      model.joblib  the model trained on the repaired labels, for frames with these columns;
+                    loading it runs code, see --model-format
 
     TABLE itself is never touched, and nothing half-written is left behind. Exit codes: 0 done; 3 more labels look wrong
     than --fail-above allows; 1 or 2 an error, in one line; 130 interrupted.
@@ -127,6 +149,8 @@ def audit(check: Callable[[], None], **given: Any) -> None:
     """
     start = time.perf_counter()
     limit, as_json, out = given.pop("fail_above"), given.pop("as_json"), given.pop("out")
+    model_format = given.pop("model_format")
+    check_format(model_format)
     forced: dict[str, str] = {}
     for kind in ("numeric", "category", "text", "ignore"):
         for name in given.pop(kind):
@@ -137,18 +161,18 @@ def audit(check: Callable[[], None], **given: Any) -> None:
     errors = Console(stderr=True, highlight=False, markup=False)
     with _progress(errors, check) as report:
         report("reading")
+        earlier = finish_earlier(out)
         prepared = prepare(options)
         suffix = prepared.table.suffix
-        names = [f"repaired{suffix}", "ledger.csv", "audit.html", "model.joblib"]
+        names = [f"repaired{suffix}", "ledger.csv", "audit.html", f"model.{model_format}"]
         inputs = [path for path in (options.table, options.validation) if path is not None]
         check_folder(out, names, inputs)
         _print_columns(errors, prepared)
         done = fit(prepared, report)
         report("writing")
-        with all_or_nothing(out) as part:
-            _write(done, [part / name for name in names])
-            check()
-    for note in [*prepared.notes, *_warning_of_formulas(prepared), *done.notes]:
+        with all_or_nothing(out, check) as part:
+            _write(done, [part / name for name in names], model_format)
+    for note in [*earlier, *prepared.notes, *_warning_of_formulas(prepared), *done.notes, FORMATS[model_format]]:
         errors.print(f"note: {note}", soft_wrap=True)
     share = done.share_wrong
     failed = limit is not None and share > limit
@@ -184,21 +208,23 @@ def _print_columns(console: Console, prepared: Prepared) -> None:
     console.print(table)
 
 
-def _write(done: Audit, paths: list[Path]) -> None:
+def _write(done: Audit, paths: list[Path], model_format: str) -> None:
     repaired, ledger, report, model = paths
     prepared, options = done.prepared, done.prepared.options
     prepared.table.write(repaired, options.label, done.labels, done.added)
     done.clf.ledger_.with_key(prepared.keys).to_csv(ledger)
     title = f"Label audit of {options.table.name}"
-    done.clf.report(report, prepared.frame, key=prepared.keys, groups=prepared.groups, title=title)
-    joblib.dump(done.model, model)
+    done.clf.report(
+        report, prepared.frame, key=prepared.named_keys(), groups=prepared.groups, title=title, notes=prepared.notes
+    )
+    write_model(done.model, model, model_format)
 
 
 def _warning_of_formulas(prepared: Prepared) -> list[str]:
     table = prepared.table
     if not table.suffix.startswith((".csv", ".tsv", ".txt")):
         return []
-    texts = [column.name for column in prepared.columns if column.kind not in ("number", "date")]
+    texts = [column.name for column in prepared.columns if column.kind not in ("number", "date", "time")]
     risky = [name for name in [*texts, prepared.options.label] if any(map(_is_formula, table.column(name)))]
     if not risky:
         return []
@@ -251,7 +277,8 @@ def _as_json(done: Audit, summary: dict[str, Any], paths: list[Path], seconds: f
 
 
 def _told(column: Column) -> dict[str, Any]:
-    return {"name": column.name, "kind": column.kind, "used": column.is_used, "missing": column.n_missing}
+    told = {"name": column.name, "kind": column.kind, "used": column.is_used, "missing": column.n_missing}
+    return told | {"note": column.note}
 
 
 @click.command()

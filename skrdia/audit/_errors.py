@@ -25,9 +25,9 @@ def repeated(values: Iterable[Hashable]) -> list[Any]:
     return [value for value, n in Counter(values).items() if n > 1]
 
 
-def unknown_column(option: str, name: str, names: Iterable[str], path: object) -> AuditError:
-    """The error about a column that a table does not have."""
+def unknown_column(option: str, name: str, names: Iterable[str], path: object, what: str = "column") -> AuditError:
+    """The error about a column, or something else with a name, that a table does not have."""
     names = list(names)
     close = get_close_matches(name, names, 1)
     hint = f"Did you mean {close[0]!r}?" if close else f"It has {listed(names)}."
-    return AuditError(f"{option}: {path} has no column {name!r}. {hint}")
+    return AuditError(f"{option}: {path} has no {what} {name!r}. {hint}")

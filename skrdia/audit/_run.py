@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -16,14 +15,17 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from skrdia import RDIAClassifier
-from skrdia.audit._columns import Column, as_texts, encoder, guess, is_missing, to_frame
+from skrdia.audit._cells import as_texts, is_missing
+from skrdia.audit._columns import Column, for_other_table, guess, to_frame
+from skrdia.audit._encoder import encoder, share_words
 from skrdia.audit._errors import AuditError, listed, repeated, unknown_column
+from skrdia.audit._labels import Labels, read_labels, spelling
 from skrdia.audit._models import MODELS
 from skrdia.audit._tables import ADDED, Table, read_table
+from skrdia.report._copies import copies
 
 __all__ = ["Audit", "Options", "Prepared", "fit", "prepare"]
 
-_MOST_CLASSES, _MOST_NUMBERS = 1_000, 100
 _YES, _NO = {"1", "true", "yes", "y", "t", "1.0"}, {"0", "false", "no", "n", "f", "0.0", "(missing)"}
 _DECISIONS = {"relabel": "relabelled", "drop": "dropped", "soften": "softened", "flag": "flagged"}
 _FOLDS = 5
@@ -40,28 +42,47 @@ class Options:
     model: str = "logistic"
     key: str | None = None
     group: str | None = None
+    fold_group: str | None = None
     forced: dict[str, str] = field(default_factory=dict)
-    encoding: str = "utf-8"
+    missing_label: tuple[str, ...] = ()
+    similar_labels: str = "error"
+    decimal: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
     allow_unknown: bool = False
     seed: int = 0
     jobs: int | None = None
 
 
+class Named(list[Any]):
+    """Cells with the name of their column, as a series has it, but of any types."""
+
+    def __init__(self, cells: Sequence[Any], name: str) -> None:
+        super().__init__(cells)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """What `fit` needs: `rows` are the positions in the table of the rows with a label."""
+    """What `fit` needs: `rows` are the positions in the table of the rows with a label, `cells` the labels of all."""
 
     options: Options
     table: Table
     columns: list[Column]
     rows: NDArray[np.intp]
     labels: NDArray[Any]
+    cells: list[Any]
     trusted: NDArray[np.bool_] | None
     keys: list[Any]
     groups: list[str] | None
+    fold_groups: NDArray[np.intp] | None
     frame: Any
     outside: tuple[Any, NDArray[Any]] | None
     notes: list[str]
+
+    def named_keys(self) -> Named:
+        """The keys with a name that says what they are: a column, or lines of the file."""
+        return Named(self.keys, self.options.key or self.table.word)
 
 
 @dataclass(frozen=True)
@@ -87,38 +108,83 @@ class Audit:
 
 def prepare(options: Options) -> Prepared:
     """Read the files and check all that can be checked before the fit."""
-    table = read_table(options.table, options.encoding)
+    table = read_table(options.table, options.encoding, options.sheet)
     _check_options(options, table)
-    cells = table.column(options.label)
-    rows = np.flatnonzero([not is_missing(cell) for cell in cells])
-    if not len(rows):
-        raise AuditError(f"--label: column {options.label!r} is empty in every row.")
-    labels = np.array([cells[i] for i in rows], dtype=object)
-    _check_labels(options, labels)
+    labels = read_labels(table, options.label, options.missing_label, options.similar_labels)
+    rows = labels.rows
     trusted = None if options.trusted is None else _trusted(table, options.trusted, rows)
-    hidden = {options.label, options.trusted, options.key} - {None}
-    columns = guess(table, [name for name in table.names if name not in hidden], options.forced)
+    hidden = {options.label, options.trusted, options.key, options.fold_group} - {None}
+    names = [name for name in table.names if name not in hidden]
+    decimal = {None: None, "point": ".", "comma": ","}[options.decimal]
+    columns = guess(table, names, options.forced, decimal)
     used = [column for column in columns if column.is_used]
-    if not used:
-        raise AuditError(
-            f"{options.table} has no column left to learn from. Name some by --text, --category or --numeric."
-        )
-    notes = []
-    if len(rows) < len(cells):
-        notes.append(f"{len(cells) - len(rows):,} rows without a label are kept as they are, and not learned from.")
+    _check_used(options, table, used)
+    notes = [*table.notes, *labels.notes, *_of_columns(table, columns)]
+    outside = None if options.validation is None else _outside(options, table, used, labels, notes)
+    frame = to_frame(table, used, rows)
+    notes += _of_copies(table, frame, labels)
     return Prepared(
         options=options,
         table=table,
         columns=columns,
         rows=rows,
-        labels=labels,
+        labels=labels.labels,
+        cells=labels.cells,
         trusted=trusted,
         keys=_keys(options, table, rows),
         groups=None if options.group is None else [as_texts(cell) for cell in _part(table, options.group, rows)],
-        frame=to_frame(table, used, rows),
-        outside=None if options.validation is None else _outside(options, table, used, labels),
+        fold_groups=None if options.fold_group is None else _fold_groups(table, options.fold_group, rows, notes),
+        frame=frame,
+        outside=outside,
         notes=notes,
     )
+
+
+def _check_used(options: Options, table: Table, used: Sequence[Column]) -> None:
+    if not used:
+        raise AuditError(
+            f"{options.table} has no column left to learn from. Name some by --text, --category or --numeric."
+        )
+    for column in used:
+        if column.kind == "text" and not share_words(table.column(column.name)):
+            raise AuditError(
+                f"--text: no word of column {column.name!r} stands in two rows, so that nothing can be learned from "
+                f"it. Pass --ignore {column.name}, or --category {column.name}."
+            )
+
+
+def _of_columns(table: Table, columns: Sequence[Column]) -> list[str]:
+    """Notes on columns that are read in another way than they look."""
+    unnamed = [name for name in table.names if name in table.unnamed]
+    told = [f"columns without a name are called {listed(unnamed)}."] if unnamed else []
+    return told + [f"column {c.name!r}: {c.note}; taken for missing." for c in columns if c.n_others]
+
+
+def _of_copies(table: Table, frame: Any, labels: Labels) -> list[str]:
+    found = copies(frame, labels.labels, [table.lines[row] for row in labels.rows.tolist()])
+    if found is None:
+        return []
+    first = found["sets"][0]
+    told = f"such as {table.word}s {', '.join(first['names'][:3])}"
+    mixed = f", in {found['n_mixed']:,} of {found['n_sets']:,} sets with different labels" if found["n_mixed"] else ""
+    return [
+        f"{found['n_rows']:,} rows are the same as another in every column that is used{mixed}, {told}; audit.html "
+        "lists them."
+    ]
+
+
+def _fold_groups(table: Table, name: str, rows: NDArray[np.intp], notes: list[str]) -> NDArray[np.intp]:
+    """A number for each group of rows that stand on the same side of every fold; rows without a group are their own."""
+    cells = _part(table, name, rows)
+    alone = [i for i, cell in enumerate(cells) if is_missing(cell)]
+    if alone:
+        at = table.called([int(rows[i]) for i in alone])
+        notes.append(f"--fold-group: column {name!r} is empty in {at}; each such row is a group of its own.")
+    texts = [(i, "") if is_missing(cell) else (-1, as_texts(cell)) for i, cell in enumerate(cells)]
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    if len(numbers) < 2:
+        raise AuditError(f"--fold-group: column {name!r} is the same in every row, so that it makes no folds.")
+    return np.array([numbers[text] for text in texts])
 
 
 def _part(table: Table, name: str, rows: NDArray[np.intp]) -> list[Any]:
@@ -127,14 +193,21 @@ def _part(table: Table, name: str, rows: NDArray[np.intp]) -> list[Any]:
 
 
 def _check_options(options: Options, table: Table) -> None:
-    named = {"--label": options.label, "--trusted": options.trusted, "--key": options.key, "--group": options.group}
+    named = {
+        "--label": options.label,
+        "--trusted": options.trusted,
+        "--key": options.key,
+        "--group": options.group,
+        "--fold-group": options.fold_group,
+    }
     for option, name in named.items():
         if name is not None and name not in table.names:
             raise unknown_column(option, name, table.names, table.path)
-    roles = [name for option, name in named.items() if name is not None and option != "--group"]
+    roles = [named[option] for option in ("--label", "--trusted", "--key") if named[option] is not None]
     twice = repeated([*roles, *options.forced])
-    if options.group == options.label:
-        twice.append(options.label)
+    twice += [name for name in (options.group, options.fold_group) if name == options.label]
+    if options.fold_group in {options.trusted, *options.forced} - {None}:
+        twice.append(options.fold_group)
     if twice:
         raise AuditError(f"Column {listed(twice)} is named by more than one option; it can have one role.")
     taken = [name for name in ADDED if name in table.names]
@@ -142,36 +215,6 @@ def _check_options(options: Options, table: Table) -> None:
         raise AuditError(f"{table.path} has a column {listed(taken)}, which the repaired table adds. Rename it.")
     if options.validation is not None and options.validation.exists() and options.validation.samefile(options.table):
         raise AuditError(f"--validation: {options.validation} is the table itself. Use --trusted for rows of it.")
-
-
-def _check_labels(options: Options, labels: NDArray[Any]) -> None:
-    counts = Counter(labels.tolist())
-    kinds = {type(label) for label in counts}
-    if len(kinds) > 1:
-        raise AuditError(f"--label: column {options.label!r} has values of different types, such as text and numbers.")
-    if len(counts) < 2:
-        raise AuditError(f"--label: column {options.label!r} is {listed(counts)} in every row; two labels are needed.")
-    single = [label for label, n in counts.items() if n == 1]
-    numbers = _all_numbers(counts)
-    if numbers and (len(counts) > _MOST_NUMBERS or any(value % 1 for value in numbers)):
-        raise AuditError(
-            f"--label: column {options.label!r} looks like a number to predict, such as {listed(list(counts)[:3])}. "
-            "This command repairs class labels; put the numbers in classes first."
-        )
-    if len(counts) > _MOST_CLASSES:
-        raise AuditError(f"--label: column {options.label!r} has {len(counts):,} labels; at most {_MOST_CLASSES:,}.")
-    if single:
-        raise AuditError(
-            f"--label: {listed(single)} in column {options.label!r} has a single row. Correct it, join it with another "
-            "label, or empty the cell."
-        )
-
-
-def _all_numbers(labels: Any) -> list[float]:
-    try:
-        return [float(label) for label in labels]
-    except (TypeError, ValueError):
-        return []
 
 
 def _trusted(table: Table, name: str, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -190,49 +233,72 @@ def _trusted(table: Table, name: str, rows: NDArray[np.intp]) -> NDArray[np.bool
 
 
 def _keys(options: Options, table: Table, rows: NDArray[np.intp]) -> list[Any]:
-    """What to call the rows: the cells of the key column, or their number in the table, from one."""
+    """What to call the rows: the cells of the key column, or the lines of the file in which they stand."""
     if options.key is None:
-        keys: list[Any] = (rows + 1).tolist()
-        return keys
+        return [table.lines[i] for i in rows]
     keys = [cell if isinstance(cell, int | float) else str(cell) for cell in table.column(options.key)]
     if twice := repeated(keys):
         raise AuditError(f"--key: column {options.key!r} has {listed(twice)} more than once; keys tell rows apart.")
     return [keys[i] for i in rows]
 
 
-def _outside(options: Options, table: Table, used: Sequence[Column], labels: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+def _outside(
+    options: Options, table: Table, used: Sequence[Column], labels: Labels, notes: list[str]
+) -> tuple[Any, NDArray[Any]]:
     """The rows of the validation file as a frame, and their labels."""
     assert options.validation is not None
     other = read_table(options.validation, options.encoding)
+    notes += other.notes
     missing = [column.name for column in used if column.name not in other.names]
     if options.label not in other.names:
         raise unknown_column("--label", options.label, other.names, other.path)
     if missing:
         raise AuditError(f"--validation: {other.path} has no column {listed(missing)}, which {table.path} has.")
-    theirs = other.column(options.label)
-    unlabelled = [i for i, cell in enumerate(theirs, start=1) if is_missing(cell)]
-    if unlabelled:
-        raise AuditError(
-            f"--validation: {other.path}, row {unlabelled[0]} has no label. Remove such rows, or label them."
-        )
-    known = {str(label): label for label in labels}
-    strange = sorted({str(cell) for cell in theirs} - known.keys())
-    if strange:
-        raise AuditError(
-            f"--validation: {other.path} has labels that {table.path} has not: {listed(strange)}. Those are "
-            f"{listed(sorted(known))}."
-        )
+    own = _labels_outside(options, table, other, labels)
+    columns = []
     for column in used:
         if column.kind == "category" and not options.allow_unknown:
-            seen = set(map(as_texts, table.column(column.name)))
-            new = sorted(set(map(as_texts, other.column(column.name))) - seen)
-            if new:
-                raise AuditError(
-                    f"--validation: column {column.name!r} of {other.path} has categories that {table.path} has not: "
-                    f"{listed(new)}. Write them alike, or pass --allow-unknown to take them for unknown."
-                )
-    own = np.array([known[str(cell)] for cell in theirs], dtype=object)
-    return to_frame(other, used, range(other.n_rows)), own
+            _check_categories(table, other, column.name)
+        column, told = for_other_table(column, other)
+        columns.append(column)
+        notes += told
+    return to_frame(other, columns, range(other.n_rows)), own
+
+
+def _labels_outside(options: Options, table: Table, other: Table, labels: Labels) -> NDArray[Any]:
+    """The labels of the validation file, each as the table spells it."""
+    theirs = other.column(options.label)
+    words = set(options.missing_label)
+    unlabelled = [
+        i for i, cell in enumerate(theirs) if cell is None or str(cell).strip() in {"", *words} or cell != cell
+    ]
+    if unlabelled:
+        raise AuditError(
+            f"--validation: {other.path} has no label in {other.called(unlabelled)}. Remove such rows, or label them."
+        )
+    known = {str(label): label for label in labels.labels.tolist()}
+    alike = {spelling(label): label for label in known.values()}
+    merges = options.similar_labels == "merge"
+    found = [known.get(str(cell), alike.get(spelling(cell)) if merges else None) for cell in theirs]
+    strange = {str(cell): spelling(cell) for cell, own in zip(theirs, found, strict=True) if own is None}
+    if strange:
+        pairs = [f"{text!r} for {str(alike[key])!r}" for text, key in sorted(strange.items()) if key in alike]
+        hint = f" Some differ in spelling only ({', '.join(pairs[:3])}): --similar-labels merge." if pairs else ""
+        raise AuditError(
+            f"--validation: {other.path} has labels that {table.path} has not: {listed(sorted(strange))}. Those are "
+            f"{listed(sorted(known))}.{hint}"
+        )
+    return np.fromiter(found, dtype=object, count=len(found))
+
+
+def _check_categories(table: Table, other: Table, name: str) -> None:
+    seen = set(map(as_texts, table.column(name)))
+    new = sorted(set(map(as_texts, other.column(name))) - seen)
+    if new:
+        raise AuditError(
+            f"--validation: column {name!r} of {other.path} has categories that {table.path} has not: "
+            f"{listed(new)}. Write them alike, or pass --allow-unknown to take them for unknown."
+        )
 
 
 def fit(prepared: Prepared, report: Callable[[str], object] = str) -> Audit:
@@ -244,12 +310,14 @@ def fit(prepared: Prepared, report: Callable[[str], object] = str) -> Audit:
     rows: dict[str, Any] = {}
     if prepared.trusted is not None:
         rows["trusted"] = prepared.trusted
+    if prepared.fold_groups is not None:
+        rows["groups"] = prepared.fold_groups
     if prepared.outside is not None:
         rows |= {"X_val": encode.transform(prepared.outside[0]), "y_val": _plain(prepared.outside[1])}
     clf = RDIAClassifier(
         model.classifier,
         influence_estimator=model.finder,
-        cv=None if rows else _FOLDS,
+        cv=_FOLDS if prepared.trusted is None and prepared.outside is None else None,
         random_state=options.seed,
         n_jobs=options.jobs,
         verbose=1,
@@ -284,7 +352,8 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _in_words_of_the_command(message: str) -> str:
-    for argument, option in (("trusted", "--trusted"), ("X_val, y_val", "--validation"), ("y_val", "--validation")):
+    of = {"trusted": "--trusted", "X_val, y_val": "--validation", "y_val": "--validation", "groups": "--fold-group"}
+    for argument, option in of.items():
         if message.startswith(argument):
             return option + message.removeprefix(argument)
     return message
@@ -292,10 +361,11 @@ def _in_words_of_the_command(message: str) -> str:
 
 def _of_all_rows(prepared: Prepared, clf: RDIAClassifier) -> tuple[list[Any], dict[str, list[Any]]]:
     given = prepared.table.column(prepared.options.label)
-    labels = list(given)
+    labels = list(prepared.cells)
     influence: list[Any] = [None] * len(given)
     decision = ["unlabelled"] * len(given)
     decided: NDArray[Any] = np.full(len(prepared.rows), "", dtype=object)
+    decided[[prepared.cells[row] != given[row] for row in prepared.rows.tolist()]] = "merged"
     decided[clf.validation_mask_] = "trusted"
     decided[clf.ledger_["row"]] = [_DECISIONS[action] for action in clf.ledger_["action"].tolist()]
     changed = set(np.flatnonzero(decided == "relabelled").tolist())
@@ -305,4 +375,4 @@ def _of_all_rows(prepared: Prepared, clf: RDIAClassifier) -> tuple[list[Any], di
         decision[row] = decided[i]
         if i in changed:
             labels[row] = new[i]
-    return labels, dict(zip(ADDED, (list(given), influence, decision), strict=True))
+    return labels, dict(zip(ADDED, (given, influence, decision), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ _SHOWN_IN_NOTEBOOKS = 3
 """Cautions and rows in the short form."""
 
 
-def _render(facts: Facts, summary: dict[str, Any], title: str) -> str:
+def _render(facts: Facts, summary: dict[str, Any], title: str, row_word: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from skrdia.report._figures import figures
@@ -34,7 +35,9 @@ def _render(facts: Facts, summary: dict[str, Any], title: str) -> str:
     )
     environment.filters |= {"cell": as_text, "percent": percent, "number": lambda n: f"{n:,}"}
     environment.globals |= {"decimals": decimals, "count": count}
-    return environment.get_template("page.html").render(title=title, figures=figures(facts), **summary)
+    return environment.get_template("page.html").render(
+        title=title, row_word=row_word, figures=figures(facts), **summary
+    )
 
 
 class Reported:
@@ -49,6 +52,7 @@ class Reported:
         groups: ArrayLike | None = None,
         title: str = "Label audit",
         n_rows: int = 10,
+        notes: Iterable[str] = (),
     ) -> None:
         """Write what was found, done and gained as one HTML file.
 
@@ -64,13 +68,15 @@ class Reported:
             Features to show beside the rows, in the order of the rows given to `fit`: those, or more readable ones. The
             estimator keeps no rows, so that without X none are shown.
         key : array-like of shape (n_samples,), default=None
-            What to call each row, instead of its index.
+            What to call each row, instead of its index. The column of names is headed by the name of a series.
         groups : array-like of shape (n_samples,), default=None
             A group of each row, such as its source, to tell the effects by.
         title : str, default="Label audit"
             The title of the page.
         n_rows : int, default=10
             Rows to show, the ones most worth a look, see `Ledger.suggest`.
+        notes : iterable of str, default=()
+            Sentences to add to those about what to be careful of, such as how the table was read.
 
         Raises
         ------
@@ -87,7 +93,8 @@ class Reported:
         missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
         if missing:
             raise ImportError(f"A report needs {' and '.join(missing)}: pip install 'skrdia[report]'")
-        page = _render(Facts(self), summary, title)
+        summary["cautions"] = [*summary["cautions"], *notes]
+        page = _render(Facts(self), summary, title, str(getattr(key, "name", None) or "row"))
         with replacing(Path(path)) as part:
             part.write_text(page, encoding="utf-8", errors="replace")
 

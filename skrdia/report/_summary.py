@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrdia._ledger_files import as_column
 from skrdia.plotting._fitted import find, name_of
+from skrdia.report._copies import copies
 from skrdia.report._facts import Facts
 from skrdia.report._numbers import as_text, count
 from skrdia.report._tables import effects, first_rows, history
@@ -53,7 +54,8 @@ def summarise(
         `verdict`, a sentence; `cautions`, a list of them; `steps`, what was done and why it stopped; `n_rows` (in
         question), `n_wrong` and `n_validation`; `actions`, rows by what was done to them; `loss_before`, `loss_after`
         and `loss_error` in nats (the standard error is that of the difference), None where they are unknown;
-        `first_rows`, `classes`, `groups` and `history`, lists of dicts; `settings` and `versions`, to repeat it.
+        `first_rows`, `classes`, `groups` and `history`, lists of dicts; `copies`, rows of X that have the same features
+        as another, or None; `settings` and `versions`, to repeat it.
 
     Raises
     ------
@@ -99,10 +101,15 @@ def summarise(
         "first_rows": first_rows(facts, X, key, n_rows),
         "classes": effects(facts, facts.given, held_out["label"].astype(object)),
         "groups": [] if groups is None else _by_group(facts, groups),
+        "copies": None if X is None else copies(X, facts.given, _row_names(facts, key)),
         "history": history(facts),
         "settings": _settings(clf),
         "versions": _versions(),
     }
+
+
+def _row_names(facts: Facts, key: ArrayLike | None) -> Any:
+    return range(len(facts.given)) if key is None else as_column(key).tolist()
 
 
 def _known(value: float) -> float | None:

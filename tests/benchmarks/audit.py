@@ -77,7 +77,7 @@ def measure_adult(folder: Path, model: str) -> None:
     given = pl.read_csv(path, infer_schema=False)
     repaired = pl.read_csv(folder / "audit" / "repaired.csv", infer_schema=False)
     before, after = ((frame["income"].to_numpy() != right).sum() for frame in (given, repaired))
-    pipeline = joblib.load(folder / "audit" / "model.joblib")
+    pipeline = joblib.load(folder / "audit" / "model.joblib")  # which runs its code: it was written just now
     encoded, labels = pipeline[0].transform(given), given["income"].to_numpy()
     everything = clone(MODELS[model].classifier).fit(encoded, labels)
     classes = everything.classes_
