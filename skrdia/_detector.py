@@ -163,6 +163,8 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
             If an argument is malformed; the message names it.
         """
         replace_attributes(self, {})
+        for name in ("_evidence", "_isolation", "_keys", "_known"):
+            vars(self).pop(name, None)
         if y is None:
             self._fit_unlabelled(X)
         else:

@@ -81,7 +81,8 @@ def confident_share(proba: Array, given: Array, weight: Array) -> float:
     Reference: Northcutt, Jiang, Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70, 2021.
     """
     weighted = given * weight[:, None]
-    threshold = (weighted * proba).sum(axis=0) / weighted.sum(axis=0)
+    totals = weighted.sum(axis=0)
+    threshold = np.divide((weighted * proba).sum(axis=0), totals, out=np.full(len(totals), np.inf), where=totals > 0.0)
     sure = np.where(proba >= threshold, proba, -1.0)
     counted = sure.max(axis=1) >= 0.0
     agrees = given[np.arange(len(given)), sure.argmax(axis=1)] > 0.0

@@ -17,7 +17,7 @@ from skrdia._evidence import Evidence, detectors
 from skrdia._heads import fit_heads
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
-from skrdia._train import is_net
+from skrdia._train import is_net, takes_weights
 from skrdia._tuning import Choice, Problem, candidates, choose, detectors_to_try, propose_all
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
 from skrdia.signals import SIGNALS
@@ -79,10 +79,11 @@ def by_threshold(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) 
     )
 
 
-def without_judges(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
+def without_judges(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
     """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
     signal = "posterior" if clf.signal == "auto" else clf.signal
-    strategy = "soft" if clf.strategy == "auto" else clf.strategy
+    of_base = "soft" if takes_weights(base) else "relabel"
+    strategy = of_base if clf.strategy == "auto" else clf.strategy
     if signal not in WITHOUT_TRUSTED_ROWS or signal not in OF_PROBABILITIES:
         raise ValueError(
             f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "

@@ -349,7 +349,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             elif self.cv is None:
                 outcome = by_choice(self, heads.base, heads.finder, heads.rows, rng)
             else:
-                outcome = without_judges(self, heads.finder, heads.rows, rng)
+                outcome = without_judges(self, heads.base, heads.finder, heads.rows, rng)
             outcome, fitted = finish(self, heads, outcome)
         warn_of_rows_left_alone(rows, outcome.scores)
         replace_attributes(self, features | fitted)

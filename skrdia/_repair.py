@@ -22,7 +22,7 @@ from skrdia._rows import Fold, Rows
 from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
-__all__ = ["Detection", "Repaired", "entry", "predicted_gain", "propose", "repair", "sentence", "unjudged"]
+__all__ = ["Detection", "Repaired", "entry", "keep_classes", "predicted_gain", "propose", "repair", "sentence", "unjudged"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,10 @@ def repair(
             history[-1]["realised_gain"] = history[-1]["validation_loss"] - found.validation_loss
         flagged, proposed = propose(labels, found.by_label, found.log_proba, strategy, alpha, rng)
         lost = _lost_classes(rows, proposed)
+        if len(lost) and len(rows.classes) - len(lost) > 1:
+            flagged, proposed = keep_classes(labels, proposed, np.isin(rows.classes, lost), flagged)
+            _warn_of_kept_classes(len(history) + 1, lost)
+            lost = lost[:0]
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
             _warn_of_lost_classes(len(history) + 1, lost)
@@ -114,6 +118,23 @@ def _first_changes(seen: list[Array]) -> NDArray[np.intp]:
     for number, (before, after) in enumerate(pairwise(seen), start=1):
         rounds[(rounds == 0) & (before != after).any(axis=1)] = number
     return rounds
+
+
+def keep_classes(
+    labels: Array, proposed: Array, lost: NDArray[np.bool_], flagged: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Array]:
+    """The harmful rows and the targets, with the rows of classes that would be left empty (K,) as they are."""
+    kept = (labels * lost).any(axis=1)
+    return flagged & ~kept, np.where(kept[:, None], labels, proposed)
+
+
+def _warn_of_kept_classes(number: int, lost: NDArray[Any]) -> None:
+    warnings.warn(
+        f"Round {number} would leave no training row of class {lost.tolist()}; the rows of such a class are left as they "
+        "are. Use a larger alpha, or more validation rows of that class.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _warn_of_lost_classes(number: int, lost: NDArray[Any]) -> None:

@@ -33,7 +33,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skrdia._evidence import STRONGER, Evidence, group_folds
-from skrdia._repair import propose, unjudged
+from skrdia._repair import keep_classes, propose, unjudged
 from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, last_step, predict_targets, safe_log, takes_weights
@@ -313,14 +313,22 @@ def _propose(evidence: Evidence, labels: Array, candidate: Candidate, problem: P
     strategy = STRATEGIES[candidate.strategy] if isinstance(candidate.strategy, str) else candidate.strategy
     log_proba = evidence.detection[1].log_proba if candidate.signal == "influence" else safe_log(1.0 - by_label)
     rng = np.random.RandomState(problem.seed)
-    return propose(labels, by_label, log_proba, strategy, candidate.alpha, rng, problem.left_alone)[1]
+    flagged, proposed = propose(labels, by_label, log_proba, strategy, candidate.alpha, rng, problem.left_alone)
+    lost = _lost(problem, proposed)
+    return keep_classes(labels, proposed, lost, flagged)[1] if lost.any() and (~lost).sum() > 1 else proposed
 
 
-def _keeps_classes(problem: Problem, labels: Array) -> bool:
+def _lost(problem: Problem, labels: Array) -> NDArray[np.bool_]:
+    """Classes (K,) that lose their last row."""
     totals, before = ((some * problem.weight[:, None]).sum(axis=0) for some in (labels, problem.given))
     if problem.refit_on_all:
         totals = totals + problem.targets_val.sum(axis=0)
-    return bool((totals[before > 0.0] > 0.0).all())
+    lost: NDArray[np.bool_] = (before > 0.0) & (totals == 0.0)
+    return lost
+
+
+def _keeps_classes(problem: Problem, labels: Array) -> bool:
+    return not _lost(problem, labels).any()
 
 
 def choose(

@@ -37,7 +37,7 @@ def check_labels(y: Any, name: str = "y") -> NDArray[Any]:
         y = np.array([*y, None], dtype=object)[:-1]  # which numpy would make strings of
         values = _check_objects(y, name)
         y = np.array(values.tolist()) if values.ndim == 1 else values
-    elif hasattr(y, "__array__") and not is_sparse(y):
+    elif not is_sparse(y):
         values = np.asarray(y)
         y = _check_objects(values, name) if values.dtype == object else values
     labels: NDArray[Any] = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name=name), warn=True)
