@@ -97,7 +97,7 @@ def _deliver(clf: Any, heads: Heads, outcome: Outcome, first: Any) -> tuple[Outc
 def _refit(clf: Any, heads: Heads, outcome: Outcome, first: Any) -> Any:
     seed, last, rows = training_seed(clf), outcome.finish, heads.rows
     estimator = last.start
-    if estimator is None:
+    if estimator is None or clf.refit_params:
         params = clf.refit_params or {}
         is_warm = any(name.rpartition("__")[2] == "warm_start" and value for name, value in params.items())
         X, fit_on = rows.X, _targets(clf, rows, outcome.repaired.labels)
