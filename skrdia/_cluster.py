@@ -172,7 +172,9 @@ def _read(
 
 def _warn_of_unjudged(classes: NDArray[Any], totals: Array) -> None:
     if not totals.any():
-        raise ValueError("There is no validation row with a positive sample_weight. Mark some by trusted, or pass X_val.")
+        raise ValueError(
+            "There is no validation row with a positive sample_weight. Mark some by trusted, or pass X_val."
+        )
     if (totals == 0.0).any():
         warnings.warn(
             f"No verified row has the labels {classes[totals == 0.0][:10].tolist()}, so nothing could tell whether the "

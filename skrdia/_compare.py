@@ -419,8 +419,8 @@ def _note_of_rare_classes(table: Table, cv: int) -> tuple[str, ...]:
         return ()
     more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
     return (
-        f"labels with fewer verified rows than parts: {', '.join(rare[:10])}{more}; where none of them trains, rows with "
-        "such a label are left as they are",
+        f"labels with fewer verified rows than parts: {', '.join(rare[:10])}{more}; where none of them trains, rows "
+        "with such a label are left as they are",
     )
 
 

@@ -164,7 +164,7 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         """
         replace_attributes(self, {})
         for name in ("_evidence", "_isolation", "_keys", "_known"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if y is None:
             self._fit_unlabelled(X)
         else:
@@ -301,7 +301,9 @@ class InfluenceLabelDetector(OutlierMixin, BaseEstimator):
         if codes is None:
             codes = encode(np.asarray(self.estimator_.predict(X)), self.classes_, "y")
         given = one_hot(codes, len(self.classes_))
-        return of_given(apply(known_signal(self.signal), Unseen(self._evidence, fitted_head(self.estimator_, X).X, given)), given)
+        return of_given(
+            apply(known_signal(self.signal), Unseen(self._evidence, fitted_head(self.estimator_, X).X, given)), given
+        )
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Rows of whatever kind the estimator takes, with the columns of `fit`."""

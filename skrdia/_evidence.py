@@ -96,7 +96,7 @@ def detect(
     """
     judges = (X_val, targets_val) if best_epoch else None
     train = fit_targets if cache is None else cache(fit_targets)
-    known = targets.any(axis=0)
+    known: NDArray[np.bool_] = np.asarray(targets.any(axis=0))
     if known.sum() < 2:
         raise ValueError(
             f"The training rows have one class ({classes[known].tolist()}), at least in one fold, so that there are no "
@@ -148,10 +148,10 @@ def out_of_fold(
     for i, (train, test) in enumerate(splits):
         rows, labels = take(X, train), targets[train]
         if X_val is not None and targets_val is not None:
-            kept = slice(None)
+            kept = np.arange(len(targets_val))
             if groups is not None and groups_val is not None:
                 kept = np.flatnonzero(~np.isin(groups_val, groups[test]))
-            rows = stack(rows, X_val if groups is None else take(X_val, kept))
+            rows = stack(rows, take(X_val, kept))
             labels = np.vstack([labels, targets_val[kept]])
         start = starts[i] if starts else None
         fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start, seed=seed))

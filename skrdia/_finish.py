@@ -80,16 +80,20 @@ def _deliver(clf: Any, heads: Heads, outcome: Outcome, first: Any) -> tuple[Outc
     weight, others = fold.targets_val.sum(axis=1), [outcome, *outcome.others]
     promised = {i: float(np.average(one.losses[1], weights=weight)) for i, one in enumerate(others)}  # type: ignore[index]
 
+    targets_val = fold.targets_val
+
     def train(i: int) -> tuple[Any, float]:
         estimator = _refit(clf, heads, others[i], first)
-        losses = cross_entropy(predict_targets(estimator, fold.X_val, heads.rows.classes), fold.targets_val)
+        losses = cross_entropy(predict_targets(estimator, fold.X_val, heads.rows.classes), targets_val)
         return estimator, excess_loss(losses, others[i].losses[1], weight)  # type: ignore[index]
 
     kept, estimator, broken = keep_promise(range(len(others)), promised, train)
     if not broken:
         return outcome, estimator
     repaired = others[kept].repaired
-    why = ", ".join(f"{others[i].repaired.termination_condition} ({excess:.4f} nats worse)" for i, excess in broken.items())
+    why = ", ".join(
+        f"{others[i].repaired.termination_condition} ({excess:.4f} nats worse)" for i, excess in broken.items()
+    )
     condition = f"{repaired.termination_condition}; trained on all rows, worse than judged: {why}"
     return replace(others[kept], repaired=replace(repaired, termination_condition=condition)), estimator
 

@@ -22,7 +22,17 @@ from skrdia._rows import Fold, Rows
 from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
-__all__ = ["Detection", "Repaired", "entry", "keep_classes", "predicted_gain", "propose", "repair", "sentence", "unjudged"]
+__all__ = [
+    "Detection",
+    "Repaired",
+    "entry",
+    "keep_classes",
+    "predicted_gain",
+    "propose",
+    "repair",
+    "sentence",
+    "unjudged",
+]
 
 
 @dataclass(frozen=True)
@@ -93,11 +103,11 @@ def repair(
         lost = _lost_classes(rows, proposed)
         if len(lost) and len(rows.classes) - len(lost) > 1:
             flagged, proposed = keep_classes(labels, proposed, np.isin(rows.classes, lost), flagged)
-            _warn_of_kept_classes(len(history) + 1, lost)
+            _warn_of_lost_classes(len(history) + 1, lost, "the rows of such a class are left as they are")
             lost = lost[:0]
         if len(lost):
             condition = f"a class would be left empty: {lost.tolist()}"
-            _warn_of_lost_classes(len(history) + 1, lost)
+            _warn_of_lost_classes(len(history) + 1, lost, "stopped before it, with the labels of the round before")
             proposed = labels
         elif not flagged.any():
             condition = "no row above alpha"
@@ -124,23 +134,14 @@ def keep_classes(
     labels: Array, proposed: Array, lost: NDArray[np.bool_], flagged: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], Array]:
     """The harmful rows and the targets, with the rows of classes that would be left empty (K,) as they are."""
-    kept = (labels * lost).any(axis=1)
+    kept = np.asarray((labels * lost).any(axis=1))
     return flagged & ~kept, np.where(kept[:, None], labels, proposed)
 
 
-def _warn_of_kept_classes(number: int, lost: NDArray[Any]) -> None:
+def _warn_of_lost_classes(number: int, lost: NDArray[Any], effect: str) -> None:
     warnings.warn(
-        f"Round {number} would leave no training row of class {lost.tolist()}; the rows of such a class are left as they "
-        "are. Use a larger alpha, or more validation rows of that class.",
-        UserWarning,
-        stacklevel=4,
-    )
-
-
-def _warn_of_lost_classes(number: int, lost: NDArray[Any]) -> None:
-    warnings.warn(
-        f"Round {number} would leave no training row of class {lost.tolist()}; stopped before it, with the labels of "
-        "the round before. Use a larger alpha, or more validation rows of that class.",
+        f"Round {number} would leave no training row of class {lost.tolist()}; {effect}. Use a larger alpha, or more "
+        "validation rows of that class.",
         UserWarning,
         stacklevel=4,
     )
@@ -180,9 +181,7 @@ def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array,
     return Findings(by_label, log_proba, estimator, solved)
 
 
-def _detect_all(
-    rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None, is_judged: bool
-) -> Detection:
+def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None, is_judged: bool) -> Detection:
     results = Parallel(n_jobs=n_jobs if len(rows.folds) > 1 else None)(
         delayed(_find)(gather, fold, labels, signal) for fold in rows.folds
     )
@@ -190,7 +189,9 @@ def _detect_all(
     sums, count = np.zeros((4, *labels.shape)), np.zeros((len(labels), 1))
     for fold, found in zip(rows.folds, results, strict=True):
         at = fold.train
-        told = ~unjudged(rows.given[at], fold.targets_val) if is_judged else np.ones(len(at), dtype=bool)
+        told = np.ones(len(at), dtype=bool)
+        if is_judged:
+            told = ~unjudged(rows.given[at], fold.targets_val)
         count[at[told]] += 1.0
         solved = (unknown, unknown) if found.solved is None else (found.solved.by_label, found.solved.loss_gradient)
         for total, part in zip(sums, (found.by_label, found.log_proba, *solved), strict=True):
@@ -232,7 +233,7 @@ def propose(
 
     Rows without a score, with nan for every label, stay as they are, and so do those that are to be `left_alone`.
     """
-    at = ~np.isnan(by_label).all(axis=1)
+    at: NDArray[np.bool_] = np.asarray(~np.isnan(by_label).all(axis=1))
     if len(at) and not at.any():
         raise ValueError(f"signal returned nan for every row ({len(at)}); expected a number for each of their labels.")
     if left_alone is not None:

@@ -118,7 +118,9 @@ def split_rows(
     classes = _check_classes(labels, y[(weight > 0.0) & ~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))
     targets = given * weight[:, None]
-    outside = None if y_val is None else (X_val, one_hot(encode(y_val, classes, "y_val"), len(classes)))
+    outside = None
+    if X_val is not None:
+        outside = X_val, one_hot(encode(check_labels(y_val, "y_val"), classes, "y_val"), len(classes))
     splits = [] if cv is None else _splits(X, y, cv, groups)
     folds = _folds(X, targets, mask, outside, splits)
     if cv is None:
@@ -167,8 +169,8 @@ def _check_judged(folds: list[Fold], classes: NDArray[Any], source: str) -> None
         )
     if len(folds) == 1 and np.count_nonzero(totals[0]) == 1:
         raise ValueError(
-            f"{source}: the validation rows are all of class {classes[totals[0] > 0.0].tolist()}. Judged by them, every "
-            "row of another class would look harmful. Add rows of other classes, or hold out more rows."
+            f"{source}: the validation rows are all of class {classes[totals[0] > 0.0].tolist()}. Judged by them, "
+            "every row of another class would look harmful. Add rows of other classes, or hold out more rows."
         )
 
 
@@ -362,12 +364,15 @@ def _splits(X: Any, y: NDArray[Any], cv: Any, groups: Any) -> list[Split]:
         splits = list(splits)
     except ValueError as error:
         raise ValueError(
-            f"cv={cv!r} cannot split these rows: {error}" + ("" if groups is not None else " Pass groups to fit, if any.")
+            f"cv={cv!r} cannot split these rows: {error}"
+            + ("" if groups is not None else " Pass groups to fit, if any.")
         ) from error
-    found = []
-    for train, test in splits:
-        found.append(tuple(np.flatnonzero(rows) if np.asarray(rows).dtype == bool else rows for rows in (train, test)))
-    return found
+    return [(_positions(train), _positions(test)) for train, test in splits]
+
+
+def _positions(rows: Any) -> NDArray[np.intp]:
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _numbered_splits(y: NDArray[Any], n_splits: int, groups: Any) -> Iterable[Split]:

@@ -199,8 +199,9 @@ class Problem:
         return group_folds(self.targets_val, self.groups_val, n_splits)
 
     def without(self, held_out: NDArray[np.bool_], rng: np.random.RandomState | None = None) -> Problem:
-        """The same without some of the validation rows, without the training rows of their groups, and with a share of
-        the others where there are many; all of them without a source of randomness.
+        """The same without some of the validation rows, and without the training rows of their groups.
+
+        Where there are many, a share of the others is kept; all of them without a source of randomness.
         """
         share = 1.0 if rng is None else min(1.0, _MAX_ROWS / (len(self.given) + len(self.targets_val)))
         train = np.arange(len(self.given))
@@ -237,8 +238,8 @@ class Choice:
     `harmful` (n,) marks the rows whose label has lost more than half of its weight there. `doubt` (n,) is that loss by
     the repairing candidates, whether or not their repair was accepted. `mixture` has the share of each candidate in the
     targets. `losses` (2, n_val) are those of the validation
-    rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row. `others` are the next
-    best choices, by what they promise.
+    rows, in nats, with the labels as given and as chosen, each by a model that has not seen the row. `others` are the
+    next best choices, by what they promise.
     """
 
     labels: Array
@@ -266,7 +267,7 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
         before = replace(candidate, n_iter=candidate.n_iter - 1)
         if candidate.n_iter == 1:
             labels, evidence = problem.given, start[candidate.detector]
-        elif before in proposals and proposals[before].any(axis=0)[problem.given.any(axis=0)].all():
+        elif before in proposals and np.count_nonzero(proposals[before].any(axis=0)) > 1:
             labels = proposals[before]
             evidence = _evidence(problem, candidate.detector, labels)
         else:
@@ -464,7 +465,9 @@ def _decide(
         ]
 
     def chosen(shares: Array, judged: Array) -> Choice:
-        return _chosen(problem, dict(zip(names, shares, strict=True)), proposals, doubt, history(shares), losses[0], judged)
+        return _chosen(
+            problem, dict(zip(names, shares, strict=True)), proposals, doubt, history(shares), losses[0], judged
+        )
 
     nothing = np.eye(len(names))[0]
     labels = harden(problem.base, _mixture(mixture, proposals))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ def test_every_leaf_tells_whether_labels_are_learned_from(transformer, expected)
 class Counting(FunctionTransformer):
     """Counts the rows it is given, by what is done with them."""
 
-    seen: Counter = Counter()
+    seen: ClassVar[Counter] = Counter()
 
     def fit(self, X, y=None):
         Counting.seen["fits"] += 1
@@ -326,12 +327,14 @@ def test_a_finder_and_a_base_estimator_with_heads_of_their_own():
         clf.fit(FRAME, y, **({} if "cv" in params else {"trusted": trusted}))
         assert clf.score(FRAME, right) > 0.7
         assert [name for name, _ in clf.estimator_.steps] == [name for name, _ in base.steps]
-        assert clf.estimator_[-1].C == params.get("refit_params", {}).get("logisticregression__C", 1.0)
+        assert params.get("refit_params", {}).get("logisticregression__C", 1.0) == clf.estimator_[-1].C
 
 
 def test_a_head_remembers_in_the_memory_of_its_pipeline(tmp_path):
     X, y, trusted, _ = texts()
-    model = make_pipeline(TfidfVectorizer(), TruncatedSVD(5, random_state=0), LogisticRegression(), memory=str(tmp_path))
+    model = make_pipeline(
+        TfidfVectorizer(), TruncatedSVD(5, random_state=0), LogisticRegression(), memory=str(tmp_path)
+    )
     clf = RDIAClassifier(model, alpha=0.7).fit(X, y, trusted=trusted)
     assert any(tmp_path.rglob("output.pkl"))
     without = RDIAClassifier(clone(model).set_params(memory=None), alpha=0.7).fit(X, y, trusted=trusted)
@@ -341,7 +344,9 @@ def test_a_head_remembers_in_the_memory_of_its_pipeline(tmp_path):
 
 def test_a_frozen_pipeline_keeps_its_head():
     X, y, trusted, _ = texts()
-    fitted = make_pipeline(HashingVectorizer(n_features=64), StandardScaler(with_mean=False), LogisticRegression(tol=1e-8))
+    fitted = make_pipeline(
+        HashingVectorizer(n_features=64), StandardScaler(with_mean=False), LogisticRegression(tol=1e-8)
+    )
     fitted.fit(X, y)
     val = [X[i] for i in np.flatnonzero(trusted)]
     frozen = RDIAClassifier(FrozenEstimator(fitted), alpha=0.7).fit(X, y, X_val=val, y_val=y[trusted])
@@ -370,7 +375,9 @@ def test_parameters_of_the_head_cannot_change_for_the_final_fit():
     X, y, trusted, _ = numbers()
     model = make_pipeline(StandardScaler(), LogisticRegression())
     clf = RDIAClassifier(model, alpha=0.7, refit_params={"standardscaler__with_mean": False})
-    with pytest.raises(ValueError, match="refit_params sets 'standardscaler__with_mean', of a step that is fitted once"):
+    with pytest.raises(
+        ValueError, match="refit_params sets 'standardscaler__with_mean', of a step that is fitted once"
+    ):
         clf.fit(X, y, trusted=trusted)
     clf.set_params(refit_params={"logisticregression__C": 5.0, "logisticregression__warm_start": True})
     assert clf.fit(X, y, trusted=trusted).estimator_[-1].C == 5.0

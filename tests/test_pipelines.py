@@ -1,4 +1,4 @@
-"""The short form of `benchmarks/pipelines.py`: every base estimator once, sources, thresholds and containers in turn."""
+"""The short form of `benchmarks/pipelines.py`: every base estimator, with sources, thresholds, containers in turn."""
 
 import warnings
 

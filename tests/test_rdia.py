@@ -188,7 +188,10 @@ def test_callable_signal_strategy_and_hessian(table):
     ("params", "message"),
     [
         ({"signal": lambda evidence: np.zeros(3)}, r"signal returned an array of shape \(3,\)"),
-        ({"signal": lambda evidence: np.full(len(evidence.given), np.nan)}, r"signal returned nan for every row \(300\)"),
+        (
+            {"signal": lambda evidence: np.full(len(evidence.given), np.nan)},
+            r"signal returned nan for every row \(300\)",
+        ),
         ({"strategy": lambda t, i, p, h, rng: t[:5]}, r"strategy returned an array of shape \(5, 2\)"),
         ({"strategy": lambda t, i, p, h, rng: -t}, "strategy returned .* non-negative"),
     ],
@@ -414,8 +417,16 @@ BAD = {
     "class missing in y_val": ({"y_val": np.zeros(150, dtype=int)}, {}, r"y_val: .* all of class \[0\]"),
     "unseen class in y_val": ({"y_val": np.full(150, 9)}, {}, r"y_val: .* all of class \[9\]"),
     "other kind in y_val": ({"y_val": np.full(150, "yes")}, {}, "y_val has labels such as 'yes', and y such as"),
-    "no weight": ({"trusted": np.arange(300) < 9, "X_val": None, "y_val": None,
-        "sample_weight": (np.arange(300) >= 9).astype(float)}, {}, "trusted: no validation row has a positive"),
+    "no weight": (
+        {
+            "trusted": np.arange(300) < 9,
+            "X_val": None,
+            "y_val": None,
+            "sample_weight": (np.arange(300) >= 9).astype(float),
+        },
+        {},
+        "trusted: no validation row has a positive",
+    ),
     "groups": ({"groups": np.zeros(300)}, {}, "groups has one group"),
     "short groups": ({"groups": np.zeros(3)}, {}, r"groups has shape \(3,\), expected \(300,\)"),
     "missing group": ({"groups": [None, *"ab" * 149, "c"]}, {}, "groups has 1 missing values, first in row 0"),

@@ -102,7 +102,7 @@ def test_a_class_that_no_verified_row_has_is_left_as_it_is(params):
 @pytest.mark.parametrize("params", [{"alpha": 0.7}, {}, {"alpha": 0.7, "refit_on": "train"}])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_class_that_only_verified_rows_have(params, beside):
-    X, y, trusted, right, _ = rows(n_classes=3)
+    X, y, trusted, _, _ = rows(n_classes=3)
     known = trusted | (y != 2)
     X, y, trusted = X[known], y[known], trusted[known]
     clf = RDIAClassifier(LogisticRegression(), **params)
@@ -235,7 +235,9 @@ def test_a_splitter_that_needs_groups_says_so():
 def test_groups_are_routed_like_trusted(routing):
     X, y, trusted, _, groups = rows(120)
     rdia = RDIAClassifier(LogisticRegression(), alpha=0.7).set_fit_request(trusted=True, groups=True)
-    search = GridSearchCV(make_pipeline(StandardScaler(), rdia), {"rdiaclassifier__alpha": [0.3, 0.9]}, cv=GroupKFold(3))
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), rdia), {"rdiaclassifier__alpha": [0.3, 0.9]}, cv=GroupKFold(3)
+    )
     search.fit(X, y, trusted=trusted, groups=groups)
     assert search.best_estimator_[-1].validation_mask_.sum() == trusted.sum()
 

@@ -30,7 +30,6 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -109,16 +108,21 @@ BASES = {
     "logistic": Base(LogisticRegression(), "numbers"),
     "scaled": Base(make_pipeline(StandardScaler(with_mean=False), LogisticRegression()), "numbers"),
     "nested": Base(make_pipeline(make_pipeline("passthrough"), make_pipeline(LogisticRegression())), "numbers"),
-    "union": Base(make_pipeline(make_union("passthrough", TruncatedSVD(2, random_state=0)), LogisticRegression()), "numbers"),
+    "union": Base(
+        make_pipeline(make_union("passthrough", TruncatedSVD(2, random_state=0)), LogisticRegression()), "numbers"
+    ),
     "select": Base(make_pipeline(SelectKBest(k=2), LogisticRegression()), "numbers"),
-    "sgd": Base(make_pipeline(StandardScaler(with_mean=False), SGDClassifier(loss="log_loss", random_state=0)), "numbers"),
+    "sgd": Base(
+        make_pipeline(StandardScaler(with_mean=False), SGDClassifier(loss="log_loss", random_state=0)), "numbers"
+    ),
     "net": Base(MLPClassifier((8,), max_iter=60, random_state=0), "numbers"),
     "resampler": Base(make_resampling_pipeline(RandomOverSampler(random_state=0), LogisticRegression()), "numbers"),
     "neighbours": Base(KNeighborsClassifier(), "numbers", LogisticRegression()),
     "tf-idf": Base(make_pipeline(TfidfVectorizer(), LogisticRegression(C=10.0)), "text"),
     "hashing": Base(make_pipeline(HashingVectorizer(n_features=256), LogisticRegression(C=10.0)), "text"),
     "latent": Base(
-        make_pipeline(TfidfVectorizer(), TruncatedSVD(10, random_state=0), StandardScaler(), LogisticRegression()), "text"
+        make_pipeline(TfidfVectorizer(), TruncatedSVD(10, random_state=0), StandardScaler(), LogisticRegression()),
+        "text",
     ),
     "one-hot": Base(_ENCODED, "frame"),
     "infrequent": Base(
