@@ -85,9 +85,8 @@ class Audit:
         return self.n_wrong / int((~self.clf.validation_mask_).sum())
 
 
-def prepare(options: Options) -> Prepared:
-    """Read the files and check all that can be checked before the fit."""
-    table = read_table(options.table, options.encoding)
+def prepare(options: Options, table: Table) -> Prepared:
+    """Check all that can be checked before the fit of the table that was read."""
     _check_options(options, table)
     cells = table.column(options.label)
     rows = np.flatnonzero([not is_missing(cell) for cell in cells])
@@ -128,9 +127,6 @@ def _part(table: Table, name: str, rows: NDArray[np.intp]) -> list[Any]:
 
 def _check_options(options: Options, table: Table) -> None:
     named = {"--label": options.label, "--trusted": options.trusted, "--key": options.key, "--group": options.group}
-    for option, name in named.items():
-        if name is not None and name not in table.names:
-            raise unknown_column(option, name, table.names, table.path)
     roles = [name for option, name in named.items() if name is not None and option != "--group"]
     twice = repeated([*roles, *options.forced])
     if options.group == options.label:
