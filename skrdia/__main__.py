@@ -21,6 +21,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("Error: interrupted; nothing was written.", file=sys.stderr)
         sys.exit(_INTERRUPTED)
+    finally:
+        # Python remembers an interrupt inside of exec, such as that of a dataclass, until the next exec, and would end
+        # by a signal instead of the exit code.
+        exec("")
 
 
 def _stop(number: int, frame: Any) -> None:
