@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skrdia._ledger_files import as_column
+from skrdia._ledger_columns import as_column
 from skrdia.plotting._fitted import find, name_of
 from skrdia.report._facts import Facts
 from skrdia.report._numbers import as_text, count
