@@ -44,7 +44,7 @@ class Filed(ABC):
 
         Keys and labels are what they look like: integers, floats, True and False, times, and otherwise, or after an
         apostrophe, strings. Fill in `decision` with "accepted", "rejected", or "set" and the right label in
-        `new_label`.
+        `new_label`. The file is in UTF-8, separated by commas; columns may stand in any order, and none may be added.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Filed(ABC):
         Raises
         ------
         ValueError
-            If the file is no such ledger; the message names the column.
+            If the file is no such ledger, or was damaged; the message names the column and the place, and what to do.
         """
         return cls._of(read_csv(path))
 
@@ -90,7 +90,7 @@ class Filed(ABC):
         Raises
         ------
         ValueError
-            If the file is no such ledger.
+            If the file is no such ledger, or was damaged; the message names the column and the place, and what to do.
         """
         return cls._of(read_json(path))
 
@@ -128,6 +128,6 @@ class Filed(ABC):
         ImportError
             If neither polars nor pyarrow is installed.
         ValueError
-            If the file is no such ledger; the message names the column.
+            If the file is no such ledger, or was damaged; the message names the column and the place, and what to do.
         """
         return cls._of(read_parquet(path))

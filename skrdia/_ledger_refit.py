@@ -83,8 +83,8 @@ def _validation_rows(
     decided = book.columns["row"][book.columns["decision"] != ""]
     if clf.cv is not None and len(decided):
         raise ValueError(
-            f"clf has cv={clf.cv!r}, which leaves no room for trusted rows, as those are that were decided on. Set "
-            "cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
+            f"clf has cv={shown(clf.cv)}, which leaves no room for trusted rows, as those are that were decided on. "
+            "Set cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
         )
     if trusted is not None:
         return check_trusted(trusted, len(y), needed=X_val is None and len(decided) == 0).copy()
