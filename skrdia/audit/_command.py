@@ -44,7 +44,11 @@ class OneLine(click.Command):
         try:
             with interruptible() as check:
                 ctx.obj = check
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                except Exception:
+                    check()  # a library that was interrupted while it loaded may have made another error of that
+                    raise
         except AuditError as error:
             message, code = str(error), 1
         except (KeyboardInterrupt, click.Abort):
