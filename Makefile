@@ -7,13 +7,16 @@ SETUP = $(VENV)/.installed-
 TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(1)/bin/python -m pytest -n auto -q
 INPUTS = pyproject.toml constraints-dev.txt
 
-.PHONY: demo test lint docs bench test-core test-floor clean
+.PHONY: demo test test-slow lint docs bench test-core test-floor clean
 
 demo: $(SETUP)cli
 	$(BIN)/skrdia demo
 
 test: $(SETUP)test,torch
-	$(call TEST,$(VENV))
+	$(call TEST,$(VENV)) -m "not slow"
+
+test-slow: $(SETUP)test,torch
+	$(call TEST,$(VENV)) -m slow tests
 
 lint: $(SETUP)dev
 	$(BIN)/ruff check .

@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
 
 from skrdia.views._base import Array
 
@@ -45,6 +44,8 @@ class Isolation:
     def __init__(self, features: Any, given: Array) -> None:
         self._reduce = None
         if features.shape[1] > _MAX_COLUMNS:
+            from sklearn.decomposition import TruncatedSVD  # slow to import
+
             self._reduce = TruncatedSVD(min(_MAX_COLUMNS, features.shape[0] - 1), random_state=0).fit(features)
         rows = self._reduced(features)
         self._mean, spread = rows.mean(axis=0), rows.std(axis=0)

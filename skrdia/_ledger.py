@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from skrdia._ledger_checks import kind_of
+from skrdia._ledger_columns import ACTIONS, DECISIONS, Book, as_column, plain, to_list, to_native
 from skrdia._ledger_entries import enter
-from skrdia._ledger_files import ACTIONS, DECISIONS, Book, Filed, as_column, plain, to_list, to_native
+from skrdia._ledger_files import Filed
 from skrdia._ledger_refit import continued, honoured
 from skrdia._outcome import Outcome
 from skrdia._rows import Rows
+from skrdia._shown import shown
 
 __all__ = ["Ledger", "open_ledger"]
 
@@ -182,7 +185,7 @@ class Ledger(Filed):
             If the budget is not a positive integer.
         """
         if not isinstance(budget, Integral) or budget < 1:
-            raise ValueError(f"budget={budget!r}: expected a positive integer, the number of rows to look at.")
+            raise ValueError(f"budget={shown(budget)}: expected a positive integer, the number of rows to look at.")
         doubt = np.maximum(1.0 - np.nan_to_num(self["confidence"]), _LEAST_DOUBT)
         gain, score = (np.nan_to_num(np.abs(self[name])) * doubt for name in ("predicted_gain", "score"))
         order = np.lexsort((-score, -gain))
@@ -253,8 +256,8 @@ class Ledger(Filed):
         known = self._book.classes
         known = np.unique(np.concatenate([columns["label"], columns["new_label"]])) if known is None else known
         labels, label = known.tolist(), plain(label)
-        if label not in labels and self._book.classes is not None:
-            raise ValueError(f"label={label!r} is not a label of fit; those are {labels[:20]}.")
+        if label not in labels and (self._book.classes is not None or kind_of(label) != kind_of(labels[0])):
+            raise ValueError(f"label={shown(label)} is not a label of fit; those are {shown(labels[:20])}.")
         self._remember(at)
         new = columns["new_label"].astype(object)
         new[at] = labels[labels.index(label)] if label in labels else label
@@ -288,9 +291,10 @@ class Ledger(Filed):
         at = self._find(_as_keys(rows))
         was_set = self._book.columns["decision"][at] == "set"
         if was_set.any():
+            names = shown(self._names()[at[was_set]].tolist()[:10])
             raise ValueError(
-                f"rows: the label of {self._names()[at[was_set]].tolist()[:10]} was set by hand, in place of what was "
-                "proposed. Undo that, or give the right label by set_label."
+                f"rows: the label of {names} was set by hand, in place of what was proposed. Undo that, or give the "
+                "right label by set_label."
             )
         self._remember(at)
         self._book.columns["decision"][at] = decision
@@ -314,14 +318,14 @@ class Ledger(Filed):
         unknown = [key for key in wanted if key not in places]
         if unknown:
             raise ValueError(
-                f"rows: {unknown[:10]} {'is' if len(unknown) == 1 else 'are'} not among the {len(self)} rows of the "
-                f"ledger, which have the {addressed} {list(places)[:5]}{' ...' if len(places) > 5 else ''}."
+                f"rows: {shown(unknown[:10])} {'is' if len(unknown) == 1 else 'are'} not among the {len(self)} rows of "
+                f"the ledger, which have the {addressed} {shown(list(places)[:5])}{' ...' if len(places) > 5 else ''}."
             )
         several = [key for key in wanted if len(places[key]) > 1]
         if several:
             raise ValueError(
-                f"rows: the {addressed} {several[:10]} stands for more than one row of the ledger. Address rows by a "
-                "column of different values, with ledger.with_key(values)."
+                f"rows: the {addressed} {shown(several[:10])} stands for more than one row of the ledger. Address rows "
+                "by a column of different values, with ledger.with_key(values)."
             )
         return np.array([places[key][0] for key in dict.fromkeys(wanted)], dtype=np.intp)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrdia._ledger_files import Book, as_column
+from skrdia._ledger_columns import Book, as_column
 from skrdia._outcome import Outcome
 from skrdia._rows import Rows, take
 from skrdia._train import predict_targets
@@ -92,7 +92,8 @@ def _confidence(estimator: Any, rows: Rows, at: NDArray[np.intp], codes: NDArray
     """Probability of these labels; nan for an estimator that knows none."""
     if len(at) == 0 or not hasattr(estimator, "predict_proba"):
         return np.full(len(at), np.nan)
-    return predict_targets(estimator, take(rows.X, at), rows.classes)[np.arange(len(at)), codes]
+    proba: Array = predict_targets(estimator, take(rows.X, at), rows.classes)[np.arange(len(at)), codes]
+    return proba.clip(0.0, 1.0)
 
 
 def _reasons(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from skrdia._ledger_files import COLUMNS, Book, as_column, to_list
+from skrdia._ledger_columns import COLUMNS, Book, as_column, to_list
 from skrdia._rows import check_trusted, hold_out
+from skrdia._shown import shown
 from skrdia._validation import check_labels, check_sample_weight
 from skrdia.views._base import Array
 
@@ -54,8 +55,8 @@ def _check_same(book: Book, y: NDArray[Any]) -> None:
     for i, row in enumerate(rows.tolist()):
         if own[i] != old[i] and not (decided[i] and own[i] == new[i]):
             raise ValueError(
-                f"y has the label {own[i]!r} in row {row}, where this ledger has {old[i]!r}. Pass the X and y of the "
-                "first fit, in the same order."
+                f"y has the label {shown(own[i])} in row {row}, where this ledger has {shown(old[i])}. Pass the X and "
+                "y of the first fit, in the same order."
             )
 
 
@@ -65,10 +66,10 @@ def _labels(book: Book, y: NDArray[Any]) -> NDArray[Any]:
     code = {label: k for k, label in enumerate(to_list(as_column(classes)))}
     right = np.where(columns["decision"] == "rejected", columns["label"], columns["new_label"])
     at = np.flatnonzero(columns["decision"] != "")
-    unknown = sorted({repr(label) for label in right[at].tolist() if label not in code})
+    unknown = sorted({shown(label) for label in right[at].tolist() if label not in code})
     if unknown:
         raise ValueError(
-            f"The ledger sets labels that no row of y has: {', '.join(unknown)}. Those of y are {list(code)}."
+            f"The ledger sets labels that no row of y has: {', '.join(unknown)}. Those of y are {shown(list(code))}."
         )
     labels = y.copy()
     labels[columns["row"][at]] = classes[[code[label] for label in right[at].tolist()]]
@@ -82,8 +83,8 @@ def _validation_rows(
     decided = book.columns["row"][book.columns["decision"] != ""]
     if clf.cv is not None and len(decided):
         raise ValueError(
-            f"clf has cv={clf.cv!r}, which leaves no room for trusted rows, as those are that were decided on. Set "
-            "cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
+            f"clf has cv={shown(clf.cv)}, which leaves no room for trusted rows, as those are that were decided on. "
+            "Set cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
         )
     if trusted is not None:
         return check_trusted(trusted, len(y), needed=X_val is None and len(decided) == 0).copy()

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skrdia._rows import check_trusted, take
+from skrdia._shown import shown
 from skrdia._validation import check_labels, encode
 
 try:
@@ -229,11 +230,15 @@ class RDIALSClassifier(NeuralNetClassifier):
         if self.rule not in RULES:
             raise ValueError(f"rule={self.rule!r} is unknown; use one of {list(RULES)}.")
         if self.noise_rate is not None and not (_is_number(self.noise_rate) and 0.0 <= self.noise_rate < 1.0):
-            raise ValueError(f"noise_rate={self.noise_rate!r} is not in [0, 1); pass a share of wrong labels, or None.")
+            raise ValueError(
+                f"noise_rate={shown(self.noise_rate)} is not in [0, 1); pass a share of wrong labels, or None."
+            )
         if self.gamma != "auto" and not (_is_number(self.gamma) and 0.0 <= float(self.gamma) <= 1.0):
-            raise ValueError(f"gamma={self.gamma!r} is not in [0, 1]; give a weight of the relabelled rows, or 'auto'.")
+            raise ValueError(
+                f"gamma={shown(self.gamma)} is not in [0, 1]; give a weight of the relabelled rows, or 'auto'."
+            )
         if not (isinstance(self.warmup_epochs, int | np.integer) and self.warmup_epochs >= 0):
-            raise ValueError(f"warmup_epochs={self.warmup_epochs!r} is not a number of epochs, 0 or more.")
+            raise ValueError(f"warmup_epochs={shown(self.warmup_epochs)} is not a number of epochs, 0 or more.")
 
     # what follows is called by skorch's loop
 

@@ -54,6 +54,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from skrdia._shown import shown
 from skrdia._validation import one_hot
 from skrdia.views._base import Array
 
@@ -349,7 +350,7 @@ def optlr(
     """
     _check_ratio(ratio)
     if not 0.0 < floor < ratio:
-        raise ValueError(f"floor={floor!r} must be above 0 and below ratio={ratio!r}.")
+        raise ValueError(f"floor={shown(floor)} must be above 0 and below ratio={shown(ratio)}.")
     rows, phi = _influences_as_labelled(targets, influences)
     if len(rows) == 0:
         return targets.copy()
@@ -473,9 +474,9 @@ def _probabilities(size: Array, ratio: float, floor: float) -> Array:
 
 def _check_ratio(ratio: float) -> None:
     if not 0.0 < ratio <= 1.0:
-        raise ValueError(f"ratio={ratio!r} must be above 0 and at most 1: the share of the rows that is kept.")
+        raise ValueError(f"ratio={shown(ratio)} must be above 0 and at most 1: the share of the rows that is kept.")
 
 
 def _check_scale(scale: float) -> None:
     if not 0.0 < scale < np.inf:
-        raise ValueError(f"scale={scale!r} must be positive and finite.")
+        raise ValueError(f"scale={shown(scale)} must be positive and finite.")

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from skrdia._influence import Influence, check_rows, mean_loss, softened
 from skrdia._kernel import Identity, Kernel, Term
+from skrdia._shown import shown
 from skrdia.views import Options, as_view
 from skrdia.views._pipeline import PipelineView
 
@@ -64,7 +65,7 @@ class Checkpoints(Callback):
         self : Checkpoints
         """
         if self.every < 1:
-            raise ValueError(f"every={self.every!r} must be a positive number of epochs.")
+            raise ValueError(f"every={shown(self.every)} must be a positive number of epochs.")
         self.checkpoints_: list[tuple[float, dict[str, Any]]] = []
         return self
 

@@ -24,6 +24,16 @@ settings.register_profile("deterministic", derandomize=True, deadline=None, data
 settings.load_profile("deterministic")
 
 
+SLOW_CHECKS = ("test_estimator_checks[RDIAClassifier()-check_estimator_sparse_matrix]",)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark checks of scikit-learn, which come as a list of its own; sparse arrays are checked in any case."""
+    for item in items:
+        if item.name in SLOW_CHECKS:
+            item.add_marker(pytest.mark.slow)
+
+
 class Split(NamedTuple):
     X: np.ndarray
     y: np.ndarray

@@ -11,11 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import polars as pl
 import pytest
 
-from skrdia.audit import _command
+from skrdia.audit import _run
 from tests.audit_tables import N_ROWS, as_csv, as_json, audit, columns
 
 NAMES = ("--label", "y", "--trusted", "verified")
@@ -289,7 +290,7 @@ def test_a_bug_is_one_line_too(tmp_path, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(_command, "fit", broken)
+    monkeypatch.setattr(_run, "fit", broken)
     result = audit(write(tmp_path), *NAMES, "--out", tmp_path / "out")
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]
@@ -302,7 +303,7 @@ def test_out_of_memory_says_what_to_do(tmp_path, monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(_command, "fit", exhausted)
+    monkeypatch.setattr(_run, "fit", exhausted)
     result = audit(write(tmp_path), *NAMES, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: not enough memory. Leave columns out by --ignore")
@@ -310,14 +311,14 @@ def test_out_of_memory_says_what_to_do(tmp_path, monkeypatch):
 
 def test_an_interrupt_that_c_code_drops_is_not_lost(tmp_path, monkeypatch):
     """As when it comes while a library is loaded: Python then only prints that an exception was ignored."""
-    real = _command.fit
+    real = _run.fit
 
     def interrupted(prepared, report):
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         return real(prepared, report)
 
-    monkeypatch.setattr(_command, "fit", interrupted)
+    monkeypatch.setattr(_run, "fit", interrupted)
     result = audit(write(tmp_path), *NAMES, "--out", tmp_path / "out")
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == "Error: interrupted; nothing was written."

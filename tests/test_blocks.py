@@ -106,7 +106,11 @@ def test_large_selections_stay_blocks(monkeypatch):
 
 
 @pytest.mark.parametrize("small", [0, 2**28])
-@pytest.mark.parametrize("params", [{"alpha": 0.3}, {"alpha": 0.3, "strategy": "drop", "max_iter": 3}, {}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [{"alpha": 0.3}, {"alpha": 0.3, "strategy": "drop", "max_iter": 3}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_rdia_on_blocks_is_that_of_all_rows(params, small, monkeypatch, tmp_path):
     monkeypatch.setattr("skrdia.blocks._SMALL_BYTES", small)
     trusted = RNG.random(len(Y)) < 0.3

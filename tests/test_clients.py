@@ -105,7 +105,11 @@ def test_pickle_and_joblib(table):
         np.testing.assert_array_equal(copy.harmful_mask_, clf.harmful_mask_)
 
 
-@pytest.mark.parametrize("labels", [np.array([0, 1]), np.array(["no", "yes"])])
+@pytest.mark.parametrize(
+    "labels",
+    [pytest.param(np.array([0, 1]), marks=pytest.mark.slow), np.array(["no", "yes"])],
+    ids=["numbers", "texts"],
+)
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -150,6 +150,7 @@ def test_rdia_is_that_of_rows_in_memory(client, params):
     assert_array_equal(clf.predict(X), known.predict(X))
 
 
+@pytest.mark.slow
 def test_soft_targets_of_a_noise_model(client):
     """Folds are drawn, so the numbers are not those of rows in memory; most wrong labels are found all the same."""
     clf = RDIAClassifier(BASE, alpha=0.5, signal="posterior", random_state=0)
@@ -160,6 +161,7 @@ def test_soft_targets_of_a_noise_model(client):
     assert left < 1.2 * known_left
 
 
+@pytest.mark.slow
 def test_auto(client):
     """The candidates are judged on the same rows as in memory, where these are few; folds for posteriors are drawn."""
     clf = RDIAClassifier(BASE, random_state=0)
@@ -245,6 +247,7 @@ def test_without_a_cluster(monkeypatch):
         clone(BASE).fit(lazy(X), lazy(Y))
 
 
+@pytest.mark.slow
 def test_a_lost_worker(client):
     """Killed in the middle of the fit: what it held is made again, and the numbers are those of rows in blocks."""
     S = sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0.0))

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from skrdia import Ledger, RDIAClassifier
-from skrdia._ledger_files import COLUMNS, Book
+from skrdia._ledger_columns import COLUMNS, Book
 
 SOFT = {"alpha": 0.3, "signal": "posterior", "strategy": "soft"}
 WAYS = {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skrdia import Ledger, RDIAClassifier
-from skrdia._ledger_files import COLUMNS, Book, as_column
+from skrdia._ledger_columns import COLUMNS, Book, as_column
 
 from .test_ledger import WAYS, fit, named_frame
 
@@ -81,7 +81,7 @@ LABELS = st.one_of(
     st.lists(CELLS, min_size=1),
     st.lists(st.integers(), min_size=1),
     st.lists(st.booleans(), min_size=1),
-    st.lists(st.floats(), min_size=1),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1),
 )
 KEYS = st.lists(st.one_of(CELLS, st.integers(), st.booleans(), st.floats(), st.tuples(CELLS, st.integers()), st.none()))
 
@@ -207,11 +207,11 @@ def test_part_of_a_ledger_in_json_keeps_its_decisions(ledger, tmp_path):
     ("change", "message"),
     [
         (lambda frame: frame.drop(columns="row"), r"has no column \['row'\]"),
-        (lambda frame: frame.assign(decision="yes"), r"column 'decision' has \['yes'\]; expected one of"),
-        (lambda frame: frame.assign(action="move"), r"column 'action' has \['move'\]"),
-        (lambda frame: frame.assign(row=3), r"column 'row' has negative or repeated numbers"),
-        (lambda frame: frame.assign(row="x"), r"column 'row' has 'x' in row 2; expected an integer"),
-        (lambda frame: frame.assign(influence="0,5"), r"column 'influence' has '0,5' in row 2; expected a number"),
+        (lambda frame: frame.assign(decision="yes"), r"column 'decision' has 'yes' in line 2; expected one of"),
+        (lambda frame: frame.assign(action="move"), r"column 'action' has 'move' in line 2; expected one of"),
+        (lambda frame: frame.assign(row=3), r"column 'row' has 3 in line 3, as in line 2"),
+        (lambda frame: frame.assign(row="x"), r"column 'row' has 'x' in line 2; expected an integer"),
+        (lambda frame: frame.assign(influence="0,5"), r"column 'influence' has '0,5' in line 2; expected a number"),
     ],
 )
 def test_errors_of_reading_name_the_column(ledger, tmp_path, change, message):
@@ -229,10 +229,10 @@ def test_files_that_are_no_ledger(tmp_path, monkeypatch, ledger):
     with pytest.raises(ValueError, match="has no column"):
         Ledger.read_csv(tmp_path / "other")
     (tmp_path / "other").write_text(",".join(COLUMNS) + "\n1,2\n")
-    with pytest.raises(ValueError, match="row 2 has 2 cells, expected 13"):
+    with pytest.raises(ValueError, match="line 2 has 2 cells, expected 13"):
         Ledger.read_csv(tmp_path / "other")
     (tmp_path / "other").write_text("")
-    with pytest.raises(ValueError, match="has no column"):
+    with pytest.raises(ValueError, match="other is empty; expected a ledger in CSV"):
         Ledger.read_csv(tmp_path / "other")
     for name in ("polars", "pyarrow"):
         monkeypatch.setitem(sys.modules, name, None)

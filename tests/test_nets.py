@@ -215,6 +215,7 @@ def test_refit_params_of_other_models():
         RDIAClassifier(LogisticRegression(), alpha=0.1, refit_params={"nope": 1}).fit(X[train], noisy, **VAL)
 
 
+@pytest.mark.slow
 def test_auto_repairs_and_does_no_harm():
     everything = fit_targets(make(), X[train], one_hot(noisy, K), CLASSES, seed=0)
     clf = RDIAClassifier(make(), random_state=0).fit(X[train], noisy, **VAL)
@@ -256,7 +257,7 @@ def test_fine_tuning_goes_on_from_the_net():
     assert_same(fine_tune(net, *judges, 0, seed=0), net)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", pytest.param("lbfgs", marks=pytest.mark.slow)])
 def test_auto_on_mlp_classifier(solver):
     model = MLPClassifier((16,), solver=solver, max_iter=60, random_state=0)
     assert is_net(make_pipeline(StandardScaler(), model))

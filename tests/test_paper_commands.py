@@ -18,6 +18,7 @@ from skrdia.datasets import PAPER_DATASETS, _paper_files
 from skrdia.reproduce import _curves, _paper_cells, _paper_report, _pictures, _timing
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS
+from skrdia.reproduce._names import SIZES
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell, load
 from skrdia.reproduce._paper_methods import METHODS
 
@@ -228,7 +229,7 @@ def test_all(command, monkeypatch, tmp_path):
     for name in EXPERIMENTS:
         few = replace(EXPERIMENTS[name], methods={"paper": ("erm", "rdia")}, noises=(0.0,), n_vals=(0,))
         monkeypatch.setitem(EXPERIMENTS, name, few)
-    monkeypatch.setattr(_timing, "DATASETS", (CANCER, "diabetes"))
+    monkeypatch.setattr(_paper_report, "TIMED", (CANCER, "diabetes"))
     result = command("all", "--seeds", "2")
     assert result.exit_code == 0, result.output
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -326,7 +327,7 @@ def test_time_in_a_process_of_its_own():
 
 
 def test_a_synthetic_size(monkeypatch):
-    monkeypatch.setitem(_timing.SIZES, "criteo-size", (2000, 300, 5))
+    monkeypatch.setitem(SIZES, "criteo-size", (2000, 300, 5))
     found = _timing._time(PaperCell("criteo-size"))
     assert (found["n_train"], found["n_features"]) == (1400, 300)
     assert found["seconds"] > 0.0

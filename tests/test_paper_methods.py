@@ -11,8 +11,9 @@ from skrdia import RDIAClassifier
 from skrdia._validation import one_hot
 from skrdia.datasets import fetch_paper_dataset, load_breast_cancer_scale
 from skrdia.reproduce import _paper_cells, _paper_methods
+from skrdia.reproduce._names import DRAWS
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell, load
-from skrdia.reproduce._paper_methods import ALPHAS, DRAWS, METHODS, Task, paper_base
+from skrdia.reproduce._paper_methods import ALPHAS, METHODS, Task, paper_base
 from skrdia.reproduce._paper_runner import run_cell
 from skrdia.reproduce._published import TABLE_1
 

@@ -6,8 +6,9 @@ import pytest
 
 from skrdia.datasets import PAPER_DATASETS
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment, jobs
+from skrdia.reproduce._names import DRAWS
 from skrdia.reproduce._paper_cells import RESULTS, PaperCell
-from skrdia.reproduce._paper_methods import DRAWS, METHODS
+from skrdia.reproduce._paper_methods import METHODS
 from skrdia.reproduce._paper_summary import Line, contest, lines, table, write_csv
 from skrdia.reproduce._published import TABLE_1, TABLE_3, TABLE_3_CHANGED, TABLE_4, TABLE_4_VALIDATION, Figure
 from skrdia.reproduce._text import TextTable, markdown

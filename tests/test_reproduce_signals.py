@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from skrdia.cli import main
 from skrdia.datasets import fetch_paper_images
-from skrdia.reproduce._signal_cells import KINDS, RESULTS, SignalCell, load
+from skrdia.reproduce._names import KINDS
+from skrdia.reproduce._signal_cells import RESULTS, SignalCell, load
 from skrdia.reproduce._signal_runner import METHODS, PUBLISHED, methods_for, run_cell
 from skrdia.signals import SIGNALS
 

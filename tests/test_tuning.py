@@ -47,8 +47,8 @@ def noisy(name, kind, rate):
         ("cancer", "one-sided", 0.6, 0.7),
         ("cancer", "group", 0.7, 0.7),
         ("digits", "symmetric", 0.4, 0.7),
-        ("digits", "symmetric", 0.8, 0.7),
-        ("digits", "pair", 0.3, 0.7),
+        pytest.param("digits", "symmetric", 0.8, 0.7, marks=pytest.mark.slow),
+        pytest.param("digits", "pair", 0.3, 0.7, marks=pytest.mark.slow),
     ],
 )
 def test_most_of_the_harm_is_undone_whatever_is_wrong(name, kind, rate, least):
@@ -250,7 +250,7 @@ def test_numbers_and_auto_in_one_search(table):
 
 OTHERS = [
     RandomForestClassifier(20, random_state=0),
-    HistGradientBoostingClassifier(max_iter=20, random_state=0),
+    pytest.param(HistGradientBoostingClassifier(max_iter=20, random_state=0), marks=pytest.mark.slow),
     KNeighborsClassifier(5),
     GaussianNB(),
 ]

@@ -1,4 +1,8 @@
-"""The command ``skrdia audit``: options, what is printed, and how it ends."""
+"""The command ``skrdia audit``: options, what is printed, and how it ends.
+
+The libraries that compute are imported when the table has been read, so that help, completion, and errors about files
+and columns come at once.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +13,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import get_completion_class, split_arg_string
-from rich.console import Console
-from rich.table import Table as RichTable
 
 from skrdia import __version__
-from skrdia.audit._columns import Column
-from skrdia.audit._errors import AuditError
+from skrdia.audit._errors import AuditError, unknown_column
 from skrdia.audit._files import Interrupts, all_or_nothing, check_folder, finish_earlier
 from skrdia.audit._model_file import FORMATS, check_format, write_model
-from skrdia.audit._models import MODELS
-from skrdia.audit._run import Audit, Options, Prepared, fit, prepare
-from skrdia.audit._tables import read_table
-from skrdia.report import summarise
+from skrdia.audit._tables import Table, read_table
 
-__all__ = ["audit", "completion"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from skrdia.audit._columns import Column
+    from skrdia.audit._run import Audit, Prepared
+
+__all__ = ["MODEL_NAMES", "audit", "completion"]
+
+MODEL_NAMES = ("logistic", "hist-gradient-boosting", "random-forest", "mlp")
+"""The keys of `skrdia.audit._models.MODELS`, which loads scikit-learn."""
 
 _INTERRUPTED, _ABOVE = 130, 3
 
@@ -39,7 +46,11 @@ class OneLine(click.Command):
         try:
             with interrupts.heard():
                 ctx.obj = interrupts
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                except Exception:
+                    interrupts()  # a library that was interrupted while it loaded may have made another error of that
+                    raise
         except AuditError as error:
             message, code = str(error), 1
         except (KeyboardInterrupt, click.Abort):
@@ -88,7 +99,7 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @_option("--label", required=True, help="The column of labels, of which some may be wrong.")
 @_option("--trusted", help="A yes-or-no column: rows whose label is verified.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Another table, of rows whose labels are verified.")
-@click.option("--model", type=click.Choice(list(MODELS)), default="logistic", show_default=True)
+@click.option("--model", type=click.Choice(MODEL_NAMES), default="logistic", show_default=True)
 @click.option(
     "--model-format",
     type=click.Choice(list(FORMATS)),
@@ -147,6 +158,8 @@ def audit(check: Interrupts, **given: Any) -> None:
       skrdia audit train.parquet --label y --key id --group clinic --text note --out audit-may
       skrdia audit train.jsonl.gz --label y --trusted verified --json --fail-above 0.05
     """
+    from rich.console import Console
+
     start = time.perf_counter()
     limit, as_json, out = given.pop("fail_above"), given.pop("as_json"), given.pop("out")
     model_format = given.pop("model_format")
@@ -157,12 +170,17 @@ def audit(check: Interrupts, **given: Any) -> None:
             if name in forced:
                 raise AuditError(f"Column {name!r} is named by --{forced[name]} and --{kind}; it can have one role.")
             forced[name] = kind
-    options = Options(**given, forced=forced)
     errors = Console(stderr=True, highlight=False, markup=False)
     with _progress(errors, check) as report:
         report("reading")
         earlier = finish_earlier(out)
-        prepared = prepare(options)
+        table = _read(given, forced)
+        from skrdia.audit._run import Options, fit, prepare
+        from skrdia.report import summarise
+
+        check()
+        options = Options(**given, forced=forced)
+        prepared = prepare(options, table)
         suffix = prepared.table.suffix
         names = [f"repaired{suffix}", "ledger.csv", "audit.html", f"model.{model_format}"]
         inputs = [path for path in (options.table, options.validation) if path is not None]
@@ -186,6 +204,19 @@ def audit(check: Interrupts, **given: Any) -> None:
         click.get_current_context().exit(_ABOVE)
 
 
+def _read(given: dict[str, Any], forced: dict[str, str]) -> Table:
+    """The table, which has the columns that the options name."""
+    validation = given["validation"]
+    if validation is not None and not validation.is_file():
+        read_table(validation)  # says what is wrong with it
+    table = read_table(given["table"], given["encoding"], given["sheet"])
+    named = [(name.replace("_", "-"), given[name]) for name in ("label", "trusted", "key", "group", "fold_group")]
+    for option, name in [*named, *((kind, name) for name, kind in forced.items())]:
+        if name is not None and name not in table.names:
+            raise unknown_column(f"--{option}", name, table.names, table.path)
+    return table
+
+
 @contextmanager
 def _progress(console: Console, check: Callable[[], None]) -> Iterator[Callable[[str], None]]:
     """Show the latest line while at work, on a terminal only; and call the check whenever there is one."""
@@ -200,6 +231,8 @@ def _progress(console: Console, check: Callable[[], None]) -> Iterator[Callable[
 
 
 def _print_columns(console: Console, prepared: Prepared) -> None:
+    from rich.table import Table as RichTable
+
     table = RichTable(box=None, pad_edge=False)
     for name in ("column", "kind", "missing", "distinct", ""):
         table.add_column(name, justify="right" if name in ("missing", "distinct") else "left", overflow="fold")

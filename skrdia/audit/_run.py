@@ -106,9 +106,10 @@ class Audit:
         return self.n_wrong / int((~self.clf.validation_mask_).sum())
 
 
-def prepare(options: Options) -> Prepared:
-    """Read the files and check all that can be checked before the fit."""
-    table = read_table(options.table, options.encoding, options.sheet)
+def prepare(options: Options, table: Table | None = None) -> Prepared:
+    """Check all that can be checked before the fit; the table is read unless it has been."""
+    if table is None:
+        table = read_table(options.table, options.encoding, options.sheet)
     _check_options(options, table)
     labels = read_labels(table, options.label, options.missing_label, options.similar_labels)
     rows = labels.rows

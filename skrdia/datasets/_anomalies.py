@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_random_state, column_or_1d
 
+from skrdia._shown import shown
 from skrdia.datasets._labels import encode_labels
 
 __all__ = ["add_anomalies"]
@@ -218,7 +219,7 @@ def _stack(normal: NDArray[Any], anomalies: NDArray[Any]) -> NDArray[Any]:
 def _check_rate(rate: float) -> float:
     if not (isinstance(rate, Real) and 0.0 < rate < 1.0):
         raise ValueError(
-            f"rate={rate!r} must be a number between 0 and 1, both excluded: it is the share of anomalies in the "
+            f"rate={shown(rate)} must be a number between 0 and 1, both excluded: it is the share of anomalies in the "
             "returned rows."
         )
     return float(rate)

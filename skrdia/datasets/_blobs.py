@@ -30,6 +30,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
 
+from skrdia._shown import shown
+
 __all__ = ["gaussian_boundary", "gaussian_log_odds", "make_gaussian_blobs"]
 
 Array = NDArray[np.float64]
@@ -90,7 +92,7 @@ def make_gaussian_blobs(
     the best decision is right for 94% of the rows
     """
     if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")
+        raise ValueError(f"n_samples={shown(n_samples)} must be a whole number of at least 1.")
     centers, spread = _check_means(means), _check_sigma(sigma)
     rng = check_random_state(random_state)
     y = rng.randint(0, 2, size=n_samples)
@@ -209,5 +211,5 @@ def _check_means(means: ArrayLike) -> Array:
 
 def _check_sigma(sigma: float) -> float:
     if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
-        raise ValueError(f"sigma={sigma!r} must be a positive number: the standard deviation of every column.")
+        raise ValueError(f"sigma={shown(sigma)} must be a positive number: the standard deviation of every column.")
     return float(sigma)

@@ -27,6 +27,8 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.utils import check_random_state
 
+from skrdia._shown import shown
+
 __all__ = ["make_ctr_like"]
 
 _BLOCK = 1 << 16  # rows
@@ -129,7 +131,7 @@ def _make_clicks(fields: _Fields, n_features: int, rng: np.random.Generator) -> 
 def _check(**arguments: Any) -> None:
     for name, value in arguments.items():
         if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+            raise ValueError(f"{name}={shown(value)} must be a whole number of at least 1.")
     n_samples, n_features, nnz = (int(value) for value in arguments.values())
     if n_features < nnz:
         raise ValueError(f"n_features={n_features} must be at least nnz={nnz}: each non-zero has columns of its own.")

@@ -45,6 +45,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state, column_or_1d
 
+from skrdia._shown import shown
 from skrdia.datasets._labels import encode_labels
 
 __all__ = ["flip_labels"]
@@ -227,7 +228,7 @@ def _check_rate(rate: ArrayLike, kind: str, classes: NDArray[Any]) -> float | ND
     try:
         values = np.asarray(rate, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"rate={rate!r} must be a number between 0 and 1, or a transition matrix.") from error
+        raise ValueError(f"rate={shown(rate)} must be a number between 0 and 1, or a transition matrix.") from error
     if values.ndim == 0:
         share = float(values)
         if not 0.0 <= share <= 1.0:

@@ -13,10 +13,7 @@ from skrdia.datasets._paper_files import File, cache_folder, obtain
 from skrdia.datasets._paper_readers import Table
 from skrdia.datasets._paper_tasks import TASKS, Shape, Source, Task
 
-__all__ = ["PAPER_DATASETS", "STAND_INS", "fetch_paper_dataset", "obtain_source"]
-
-PAPER_DATASETS = tuple(name for name, task in TASKS.items() if not task.stands_for)
-STAND_INS = {name: task.stands_for for name, task in TASKS.items() if task.stands_for}
+__all__ = ["fetch_paper_dataset", "obtain_source"]
 
 
 def fetch_paper_dataset(

@@ -3,13 +3,31 @@
 The confusion matrix of a repaired classifier is scikit-learn's own `sklearn.metrics.ConfusionMatrixDisplay`.
 """
 
-from skrdia.plotting._calibration import CalibrationComparisonDisplay
-from skrdia.plotting._choices import AlphaPathDisplay, RoundsDisplay
-from skrdia.plotting._curves import LossCurvesDisplay, NoiseCurvesDisplay
-from skrdia.plotting._distribution import InfluenceDistributionDisplay
-from skrdia.plotting._harmful import HarmfulRowsDisplay
-from skrdia.plotting._labels import LabelTransitionDisplay
-from skrdia.plotting._plane import InfluencePlaneDisplay
+from typing import TYPE_CHECKING
+
+from skrdia._lazy import on_demand
+
+if TYPE_CHECKING:
+    from skrdia.plotting._calibration import CalibrationComparisonDisplay
+    from skrdia.plotting._choices import AlphaPathDisplay, RoundsDisplay
+    from skrdia.plotting._curves import LossCurvesDisplay, NoiseCurvesDisplay
+    from skrdia.plotting._distribution import InfluenceDistributionDisplay
+    from skrdia.plotting._harmful import HarmfulRowsDisplay
+    from skrdia.plotting._labels import LabelTransitionDisplay
+    from skrdia.plotting._plane import InfluencePlaneDisplay
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "_calibration": ("CalibrationComparisonDisplay",),
+            "_choices": ("AlphaPathDisplay", "RoundsDisplay"),
+            "_curves": ("LossCurvesDisplay", "NoiseCurvesDisplay"),
+            "_distribution": ("InfluenceDistributionDisplay",),
+            "_harmful": ("HarmfulRowsDisplay",),
+            "_labels": ("LabelTransitionDisplay",),
+            "_plane": ("InfluencePlaneDisplay",),
+        },
+    )
 
 __all__ = [
     "AlphaPathDisplay",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skrdia._shown import shown
 from skrdia.plotting._fitted import find
 from skrdia.plotting._style import CATEGORIES, GREY, LINES, MARKERS, literal, one_axes
 from skrdia.views._base import Array
@@ -171,8 +172,8 @@ def _of_candidates(clf: Any) -> dict[str, Any]:
     history = clf.history_
     if not history or not isinstance(history[0], dict) or "gain_se" not in history[0]:
         raise ValueError(
-            f"estimator has alpha={clf.alpha!r}, and validation rows have not judged candidates; use RoundsDisplay for "
-            "the rounds, or fit it with alpha='auto' and without cv."
+            f"estimator has alpha={shown(clf.alpha)}, and validation rows have not judged candidates; use "
+            "RoundsDisplay for the rounds, or fit it with alpha='auto' and without cv."
         )
     weights = [line["weight"] for line in history]
     return {
@@ -302,8 +303,8 @@ class RoundsDisplay:
         history = clf.history_
         if "round" not in history[0]:
             raise ValueError(
-                f"estimator has alpha={clf.alpha!r}, whose candidates AlphaPathDisplay shows; fit it with a number for "
-                "alpha to have rounds."
+                f"estimator has alpha={shown(clf.alpha)}, whose candidates AlphaPathDisplay shows; fit it with a "
+                "number for alpha to have rounds."
             )
         losses = [line["validation_loss"] for line in history]
         last = losses[-1] - history[-1]["realised_gain"]

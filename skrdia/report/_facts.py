@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrdia._ledger_files import ACTIONS
+from skrdia._ledger_columns import ACTIONS
 from skrdia._tuning import mean_and_error
 
 __all__ = ["Facts", "Loss"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from skrdia._ledger_files import replacing
+from skrdia._files import replacing
 from skrdia.report._facts import Facts
 from skrdia.report._numbers import as_text, count, decimals, percent
 from skrdia.report._summary import summarise

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skrdia._ledger_files import as_column
+from skrdia._ledger_columns import as_column
+from skrdia._shown import shown
 from skrdia.plotting._fitted import find, name_of
 from skrdia.report._copies import copies
 from skrdia.report._facts import Facts
@@ -83,7 +84,7 @@ def summarise(
     check_is_fitted(estimator)
     clf = find(estimator, "ledger_", "held_out_").clf
     if n_rows < 1:
-        raise ValueError(f"n_rows={n_rows!r}: expected a positive integer, the number of rows to show.")
+        raise ValueError(f"n_rows={shown(n_rows)}: expected a positive integer, the number of rows to show.")
     facts = Facts(clf)
     loss = facts.loss()
     held_out = clf.held_out_
@@ -136,7 +137,9 @@ def _steps(facts: Facts) -> list[str]:
     found_by = name_of(clf.signal_)
     steps = [f"Trained {_model(clf.base_estimator_)} on {count(given, 'label')} as given."]
     if clf.cv is not None:
-        steps.append(f"Scored every row by models that had not seen it (cv={clf.cv!r}), with the signal {found_by}.")
+        steps.append(
+            f"Scored every row by models that had not seen it (cv={shown(clf.cv)}), with the signal {found_by}."
+        )
     elif facts.is_auto:
         tried = len(clf.history_)
         steps.append(

@@ -1,21 +1,23 @@
-"""The commands ``skrdia reproduce``."""
+"""The commands ``skrdia reproduce``.
+
+What measures is imported by the functions that run, so that help, completion and errors of options come at once.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from skrdia.reproduce._cells import NO_TRUSTED_NOISES, NOISES, RESULTS, Cell, cells, parse_noise
 from skrdia.reproduce._console import NAMES, NUMBERS, CommaSeparated, check_known, print_table, run_jobs, wide_console
-from skrdia.reproduce._cost import cost
-from skrdia.reproduce._methods import BASES, methods_for, unavailable
+from skrdia.reproduce._names import BASES, TABLES
 from skrdia.reproduce._paper_commands import COMMANDS
-from skrdia.reproduce._runner import plan, run_cell
-from skrdia.reproduce._tables import TABLES, available
-from skrdia.reproduce._text import cost_table, failures, tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from skrdia.reproduce._cells import Cell
 
 __all__ = ["reproduce"]
 
@@ -38,7 +40,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--no-trusted", is_flag=True, help="Compare without trusted rows, at 5 to 30 % noise.")
 @click.option("--methods", "method_names", type=NAMES, help="Names; all.")
 @click.option("--slow-seeds", default=1, show_default=True, help="Number of seeds of prototype and hindsight.")
-@click.option("--base", default="logistic", show_default=True, type=click.Choice(list(BASES)), help="Base estimator.")
+@click.option("--base", default="logistic", show_default=True, type=click.Choice(BASES), help="Base estimator.")
 @click.option("--max-rows", type=click.IntRange(0), help="Rows drawn from a table; 1600, for hgb 0: up to 20,000.")
 @click.option("--n-jobs", default=1, show_default=True, help="Cells in parallel.")
 @click.option("--output", type=_FILE, default="skrdia-autorepair.csv", show_default=True, help="Results, appended to.")
@@ -48,6 +50,10 @@ def autorepair(output: Path, summary: tuple[Path, ...], n_jobs: int, slow_seeds:
 
     Results that are in the output file already are not measured again, so that a run can be interrupted and continued.
     """
+    from skrdia.reproduce._cells import RESULTS
+    from skrdia.reproduce._runner import plan, run_cell
+    from skrdia.reproduce._text import failures, tables
+
     console = wide_console()
     try:
         if summary:
@@ -73,6 +79,9 @@ def autorepair(output: Path, summary: tuple[Path, ...], n_jobs: int, slow_seeds:
 )
 def cost_command(sizes: list[int], repeats: int) -> None:
     """Time alpha="auto" against one fit of its base estimator, on 100 columns."""
+    from skrdia.reproduce._cost import cost
+    from skrdia.reproduce._text import cost_table
+
     console = wide_console()
     with console.status("Training ..."):
         table = cost_table(cost(sizes, repeats))
@@ -92,10 +101,14 @@ def _selection(
     max_rows: int | None,
 ) -> tuple[list[Cell], list[str]]:
     """The cells and methods that the options ask for."""
+    from skrdia.reproduce._cells import NO_TRUSTED_NOISES, NOISES, cells, parse_noise
+    from skrdia.reproduce._methods import methods_for, unavailable
+    from skrdia.reproduce._tables import available
+
     hgb = base == "hgb"
     defaults = NO_TRUSTED_NOISES if no_trusted else NOISES
     wanted = cells(
-        check_known(table_names, list(TABLES), "table") or available(min_rows=5000 if hgb else 0),
+        check_known(table_names, TABLES, "table") or available(min_rows=5000 if hgb else 0),
         [noise for text in noises for noise in parse_noise(text, defaults)] if noises else defaults,
         Cs or ([0.1] if hgb else [0.1, 1.0, 10.0]),
         range(seeds),

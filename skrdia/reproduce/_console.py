@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from skrdia.reproduce._jobs import Job, run
-from skrdia.reproduce._results import Row, Schema
-from skrdia.reproduce._text import TextTable
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from skrdia.reproduce._jobs import Job
+    from skrdia.reproduce._results import Row, Schema
+    from skrdia.reproduce._text import TextTable
 
 __all__ = ["NAMES", "NUMBERS", "CommaSeparated", "check_known", "print_table", "run_jobs", "wide_console"]
 
@@ -49,12 +49,16 @@ def check_known(names: list[str] | None, known: Sequence[str], what: str) -> lis
 
 def wide_console() -> Console:
     """A console that prints brackets as they are, and whose tables are not squeezed into 80 columns in a file."""
+    from rich.console import Console
+
     console = Console(markup=False)
     return console if console.is_terminal else Console(markup=False, width=160)
 
 
 def print_table(console: Console, text: TextTable) -> None:
     """Print a table below its title, and nothing where it has no rows."""
+    from rich.table import Table
+
     if not text.rows:
         return
     table = Table()
@@ -76,8 +80,18 @@ def run_jobs(
     n_jobs: int,
 ) -> None:
     """Run the jobs with a progress bar; the arguments are those of `skrdia.reproduce._jobs.run`."""
-    columns = (TextColumn("Cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    from rich import progress as bars
+
+    from skrdia.reproduce._jobs import run
+
+    columns = (
+        bars.TextColumn("Cells"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=len(jobs))
         for _ in run(jobs, measure, schema, output, n_jobs):
             progress.advance(task)

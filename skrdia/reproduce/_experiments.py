@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
-from skrdia.reproduce._jobs import Job
-from skrdia.reproduce._paper_cells import PaperCell
-from skrdia.reproduce._paper_methods import DRAWS, METHODS
+from skrdia.reproduce._names import DRAWS
+from skrdia.reproduce._names import PAPER_METHODS as METHODS
 from skrdia.reproduce._published import TABLE_1, TABLE_3, TABLE_3_CHANGED, TABLE_4, TABLE_4_VALIDATION, Figure
+
+if TYPE_CHECKING:
+    from skrdia.reproduce._jobs import Job
+    from skrdia.reproduce._paper_cells import PaperCell
 
 __all__ = ["EXPERIMENTS", "Experiment", "jobs"]
 
-Published = Callable[[PaperCell, str, str], Figure | None]
-"""From a cell, a method and a quantity to the printed figure, if there is one."""
+Published = Callable[[Any, str, str], Figure | None]
+"""From a `PaperCell`, a method and a quantity to the printed figure, if there is one."""
 
 _MNIST = ("mnist", *(name for name, original in STAND_INS.items() if original == "mnist"))
 _ALPHAS = tuple(name for name in METHODS if name.startswith("rdia at"))
@@ -79,6 +83,8 @@ def jobs(
     jobs : list of tuple
         All cells of one seed before the next, so that an early stop leaves a balanced part.
     """
+    from skrdia.reproduce._paper_cells import PaperCell  # loads numpy, which help and completion need not
+
     found = []
     for seed, dataset, split, noise, n_val in product(
         range(seeds), datasets, experiment.methods, noises, experiment.n_vals

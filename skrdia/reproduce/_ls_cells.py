@@ -6,28 +6,11 @@ from importlib import import_module
 from typing import Any
 
 from skrdia.reproduce._jobs import measure_cell
+from skrdia.reproduce._names import FINDERS
 from skrdia.reproduce._net_cells import Data, NetCell, load
 from skrdia.reproduce._results import Row, Schema
 
-__all__ = ["FINDERS", "RESULTS", "RULES", "run_cell"]
-
-RULES = {
-    "erm": "cross-entropy",
-    "forward": "forward",
-    "self-teaching": "self-teaching",
-    "co-teaching": "co-teaching",
-    "sigua": "sigua",
-    "rdia-ls": "paper",
-    "rdia-ls-code": "released",
-    "posterior": "posterior",
-    "posterior-estimated": "posterior",
-    "posterior-over": "posterior",
-    "posterior-under": "posterior",
-}
-"""By method, the rule of `RDIALSClassifier`. The noise rate is known, but where it is estimated, or off by 0.2."""
-
-FINDERS = ("rdia-all", "rdia-last", "find-by-loss")
-"""Methods of Table 10: by the influence of all parameters or those of the last layer, and by the loss."""
+__all__ = ["RESULTS", "run_cell"]
 
 # accuracy, spread: mean and standard deviation over the last epochs, on the test rows. noise_rate: the one used.
 # precision, recall: of the rows taken for noisy in the last epoch.

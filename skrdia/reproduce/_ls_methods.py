@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from skrdia._influence import influence
 from skrdia._rdia_ls import RDIALSClassifier
-from skrdia.reproduce._ls_cells import RULES
+from skrdia.reproduce._names import RULES
 from skrdia.reproduce._net_cells import Data, NetCell, load
 from skrdia.reproduce._nets import DEVICE, make_net, module_of
 

@@ -10,7 +10,9 @@ import numpy as np
 from rich.console import Console
 
 from skrdia.reproduce._jobs import Job
-from skrdia.reproduce._ls_cells import FINDERS, RESULTS, RULES, run_cell
+from skrdia.reproduce._ls_cells import RESULTS, run_cell
+from skrdia.reproduce._names import FINDERS, RULES
+from skrdia.reproduce._names import RELABELLING as TABLES
 from skrdia.reproduce._net_cells import NetCell
 from skrdia.reproduce._net_report import measure_nets
 from skrdia.reproduce._paper_report import failures, write_tables
@@ -18,10 +20,7 @@ from skrdia.reproduce._published import RELABELLING, RELABELLING_SECONDS
 from skrdia.reproduce._results import Row
 from skrdia.reproduce._text import TextTable
 
-__all__ = ["NOISES", "TABLES", "accuracies", "seconds_to_find"]
-
-TABLES = {"table6": ("mnist", "lenet"), "table7": ("cifar10", "cnn"), "table8": ("cifar100", "cnn")}
-"""By table, its data set and net."""
+__all__ = ["NOISES", "accuracies", "seconds_to_find"]
 
 NOISES = ("0.2", "0.4", "0.6", "0.8")
 RIVALS = ("erm", "self-teaching", "co-teaching", "sigua")

@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from skrdia.datasets import fetch_paper_images
 from skrdia.reproduce._results import Schema
 
-__all__ = ["EPOCHS", "N_VALIDATION", "RESULTS", "Data", "NetCell", "fetch_images", "load"]
+__all__ = ["N_VALIDATION", "RESULTS", "Data", "NetCell", "fetch_images", "load"]
 
 N_VALIDATION = 1000
-EPOCHS = {"mlp": 20, "lenet": 8, "cnn": 20}
-"""Of training, by default."""
-
 _CONFUSED = {"mnist": (3, 8), "cifar10": (3, 5)}
 
 

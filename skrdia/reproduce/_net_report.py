@@ -14,7 +14,8 @@ from rich.console import Console
 from skrdia.reproduce import _curves
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._jobs import Job
-from skrdia.reproduce._net_cells import EPOCHS, RESULTS, NetCell, fetch_images
+from skrdia.reproduce._names import EPOCHS
+from skrdia.reproduce._net_cells import RESULTS, NetCell, fetch_images
 from skrdia.reproduce._net_runner import run_cell
 from skrdia.reproduce._paper_cells import PaperCell
 from skrdia.reproduce._paper_report import failures, measure_left, write_tables
@@ -23,13 +24,7 @@ from skrdia.reproduce._published import TABLE_2
 from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable, percent
 
-__all__ = ["METHODS", "TABLE_2_METHODS", "measure_nets", "noise_table", "table_2"]
-
-METHODS = (
-    *("everything", "recalibrated", "trusted only", "fine-tuned"),
-    *("drop", "paper", "best label", "auto", "perfect"),
-)
-TABLE_2_METHODS = ("erm", "random", "optlr", "dropout", "uids-linear", "uids-sigmoid", "rdia", "auto")
+__all__ = ["measure_nets", "noise_table", "table_2"]
 
 
 def noise_table(

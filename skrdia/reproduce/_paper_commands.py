@@ -1,4 +1,7 @@
-"""The commands ``skrdia reproduce table1`` and so on: options in, a report out."""
+"""The commands ``skrdia reproduce table1`` and so on: options in, a report out.
+
+What measures is imported by the functions that run, so that help, completion and errors of options come at once.
+"""
 
 from __future__ import annotations
 
@@ -11,45 +14,37 @@ from typing import Any
 
 import click
 
-from skrdia.datasets import PAPER_DATASETS, STAND_INS
-from skrdia.reproduce import _ls_report, _net_report, _pictures, _signal_report, _timing
+from skrdia.reproduce import _names as known
 from skrdia.reproduce._console import NAMES, NUMBERS, check_known, wide_console
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, Experiment
-from skrdia.reproduce._ls_cells import FINDERS, RULES
-from skrdia.reproduce._net_cells import EPOCHS
-from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
-from skrdia.reproduce._signal_cells import KINDS, MODELS
-from skrdia.reproduce._signal_runner import METHODS
-from skrdia.reproduce._tables import TABLES
 
 __all__ = ["COMMANDS"]
 
-_KNOWN = (*PAPER_DATASETS, *STAND_INS)
 _RESUME = """
 
     A finished cell is not measured again: a run can be interrupted and continued in the same folder. Data sets that
     cannot be had are listed as missing, with the file to put where."""
 
 
-def _datasets(known: tuple[str, ...], default: tuple[str, ...]) -> Any:
+def _datasets(names: tuple[str, ...], default: tuple[str, ...]) -> Any:
     return click.option(
         "--datasets",
         type=NAMES,
-        callback=partial(_checked, known, "data set"),
-        help=f"Of {', '.join(known)}; by default {', '.join(default)}.",
+        callback=partial(_checked, names, "data set"),
+        help=f"Of {', '.join(names)}; by default {', '.join(default)}.",
     )
 
 
-def _methods(known: tuple[str, ...]) -> Any:
+def _methods(names: tuple[str, ...]) -> Any:
     return click.option(
-        "--methods", type=NAMES, callback=partial(_checked, known, "method"), help=f"Only these, of {', '.join(known)}."
+        "--methods", type=NAMES, callback=partial(_checked, names, "method"), help=f"Only these, of {', '.join(names)}."
     )
 
 
-def _checked(known: tuple[str, ...], what: str, ctx: Any, param: Any, value: list[str] | None) -> list[str]:
+def _checked(names: tuple[str, ...], what: str, ctx: Any, param: Any, value: list[str] | None) -> list[str]:
     try:
-        return check_known(value, known, what)
+        return check_known(value, names, what)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -82,53 +77,65 @@ def _experiment_command(experiment: Experiment) -> click.Command:
     def run(
         datasets: list[str], noise: list[float], seeds: int | None, methods: list[str], output: Path, n_jobs: int
     ) -> None:
+        from skrdia.reproduce._paper_report import tables_and_curves
+
         report = partial(tables_and_curves, experiment.name, wide_console(), output, datasets, noise, seeds, methods)
         _complain(lambda: report(n_jobs, _command_line()))
 
     run.__doc__ = f"{experiment.title}.{_RESUME}"
     methods = tuple(dict.fromkeys(name for names in experiment.methods.values() for name in names))
-    own = (_datasets(_KNOWN, experiment.datasets), _NOISE, _SEEDS, _methods(methods))
+    own = (_datasets(known.DATASETS, experiment.datasets), _NOISE, _SEEDS, _methods(methods))
     return _with_options(experiment.name, run, *own, _OUTPUT, _N_JOBS)
 
 
 def _figure3(datasets: list[str], noise: list[float], model: str, output: Path, n_jobs: int) -> None:
     """Figure 3: the training images that harm chosen test images most."""
+    from skrdia.reproduce._paper_report import harmful_images
+
     _complain(lambda: harmful_images(wide_console(), output, datasets, noise, n_jobs, _command_line(), model))
 
 
 def _nets(output: Path, n_jobs: int, nets: list[str], noise: list[str], methods: list[str], **numbers: int) -> None:
     """Nets on MNIST with wrong labels: test loss, and what the influences find."""
+    from skrdia.reproduce._net_report import noise_table
+
     args = (nets or ["mlp", "lenet"], noise or list(_NET_NOISES), numbers["subset"], numbers["epochs"])
-    rest = (numbers["seeds"], methods or list(_net_report.METHODS), n_jobs, _command_line())
-    _complain(lambda: _net_report.noise_table(wide_console(), output, *args, *rest))
+    rest = (numbers["seeds"], methods or list(known.NET_METHODS), n_jobs, _command_line())
+    _complain(lambda: noise_table(wide_console(), output, *args, *rest))
 
 
 def _table2(
     output: Path, n_jobs: int, datasets: list[str], nets: list[str], methods: list[str], **numbers: int
 ) -> None:
     """Table 2: test loss of nets with the labels as they are."""
-    args = (datasets or list(_IMAGES), nets or ["lenet", "cnn"], numbers["subset"], numbers["epochs"])
-    rest = (numbers["seeds"], methods or list(_net_report.TABLE_2_METHODS), n_jobs, _command_line())
-    _complain(lambda: _net_report.table_2(wide_console(), output, *args, *rest))
+    from skrdia.reproduce._net_report import table_2
+
+    args = (datasets or list(known.IMAGES), nets or ["lenet", "cnn"], numbers["subset"], numbers["epochs"])
+    rest = (numbers["seeds"], methods or list(known.TABLE_2_METHODS), n_jobs, _command_line())
+    _complain(lambda: table_2(wide_console(), output, *args, *rest))
 
 
 def _relabelling_command(name: str) -> click.Command:
-    dataset, net = _ls_report.TABLES[name]
+    dataset, net = known.RELABELLING[name]
 
     def run(output: Path, n_jobs: int, nets: list[str], noise: list[float], methods: list[str], **numbers: int) -> None:
+        from skrdia.reproduce._ls_report import accuracies
+
         args = (nets, [f"{share:g}" for share in noise], numbers["subset"], numbers["epochs"], numbers["seeds"])
-        report = partial(_ls_report.accuracies, name, wide_console(), output, *args, methods)
+        report = partial(accuracies, name, wide_console(), output, *args, methods)
         _complain(lambda: report(n_jobs, _command_line()))
 
     run.__doc__ = f"Table {name[-1]}: loss-based relabelling while a net trains on {dataset.upper()}.{_RESUME}"
-    options = (_of_nets((net,)), _NOISE, _methods(tuple(RULES)), _subset(0), _PAPER_EPOCHS, _runs(3))
+    options = (_of_nets((net,)), _NOISE, _methods(tuple(known.RULES)), _subset(0), _PAPER_EPOCHS, _runs(3))
     return _with_options(name, run, *options, _OUTPUT, _N_JOBS)
 
 
 def _table10_deep(datasets: list[str], methods: list[str], subset: int, epochs: int, output: Path) -> None:
     """Table 10, nets: seconds to find the harmful rows by influence and by loss, on this machine."""
+    from skrdia.reproduce._ls_report import seconds_to_find
+
     args = (datasets, subset, epochs, methods, _command_line())
-    _complain(lambda: _ls_report.seconds_to_find(wide_console(), output, *args))
+    _complain(lambda: seconds_to_find(wide_console(), output, *args))
 
 
 def _signals(
@@ -142,17 +149,23 @@ def _signals(
     **numbers: int,
 ) -> None:
     """Signals of wrong labels and anomalies: average precision, AUROC and F1 on tables and MNIST."""
+    from skrdia.reproduce._signal_report import signal_tables
+
     args = (datasets, models, kinds, rates, numbers["rows"], numbers["seeds"], methods, n_jobs, _command_line())
-    _complain(lambda: _signal_report.signal_tables(wide_console(), output, *args))
+    _complain(lambda: signal_tables(wide_console(), output, *args))
 
 
 def _table10(datasets: list[str], output: Path) -> None:
     """Table 10: seconds to find the harmful rows, on this machine."""
+    from skrdia.reproduce._paper_report import step_two
+
     _complain(lambda: step_two(wide_console(), output, datasets, _command_line()))
 
 
 def _all(seeds: int | None, output: Path, n_jobs: int) -> None:
     """Every table and figure, with their own data sets, one after the other."""
+    from skrdia.reproduce._paper_report import harmful_images, step_two, tables_and_curves
+
     console, line = wide_console(), _command_line()
     _complain(new_figure)  # fails now rather than after the tables
     for name in EXPERIMENTS:
@@ -185,7 +198,6 @@ def _net_noises(ctx: Any, param: Any, value: list[str] | None) -> list[str]:
     return list(dict.fromkeys(value or []))
 
 
-_IMAGES = ("mnist", "cifar10")
 _NET_NOISES = ("0", "0.2", "0.4", "0.6", "0.8", "class")
 _MODEL = click.option(
     "--model", type=click.Choice(["logistic", "lenet"]), default="logistic", show_default=True, help="The classifier."
@@ -210,8 +222,8 @@ def _runs(default: int) -> Any:
 
 
 def _of_nets(nets: tuple[str, ...]) -> Any:
-    known = partial(_checked, tuple(EPOCHS), "net")
-    return click.option("--nets", type=NAMES, callback=known, help=f"Of {', '.join(EPOCHS)}; {', '.join(nets)}.")
+    check = partial(_checked, tuple(known.EPOCHS), "net")
+    return click.option("--nets", type=NAMES, callback=check, help=f"Of {', '.join(known.EPOCHS)}; {', '.join(nets)}.")
 
 
 def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, seeds: int) -> tuple[Any, ...]:
@@ -224,9 +236,9 @@ def _net_options(nets: tuple[str, ...], methods: tuple[str, ...], subset: int, s
     )
 
 
-def _some_of(name: str, known: tuple[str, ...], what: str) -> Any:
-    check = partial(_checked, known, what)
-    return click.option(name, type=NAMES, callback=check, help=f"Of {', '.join(known)}; all.")
+def _some_of(name: str, names: tuple[str, ...], what: str) -> Any:
+    check = partial(_checked, names, what)
+    return click.option(name, type=NAMES, callback=check, help=f"Of {', '.join(names)}; all.")
 
 
 def _rates(ctx: Any, param: Any, value: list[float] | None) -> list[float]:
@@ -240,37 +252,37 @@ COMMANDS: list[click.Command] = [
     _with_options(
         "signals",
         _signals,
-        _datasets((*TABLES, "mnist"), (*_signal_report.TABLES_OF_SIGNALS, "mnist")),
-        _some_of("--models", MODELS, "model"),
-        _some_of("--kinds", KINDS, "kind"),
+        _datasets((*known.TABLES, "mnist"), (*known.SIGNAL_TABLES, "mnist")),
+        _some_of("--models", known.SIGNAL_MODELS, "model"),
+        _some_of("--kinds", known.KINDS, "kind"),
         click.option("--rates", type=NUMBERS, callback=_rates, help="Shares of glitches; 0.01,0.05,0.1,0.2."),
         click.option("--rows", type=click.IntRange(100), default=1000, show_default=True, help="Most rows of each."),
         _runs(5),
-        _methods(METHODS),
+        _methods(known.SIGNAL_METHODS),
         _OUTPUT,
         _N_JOBS,
     ),
     *(_experiment_command(experiment) for experiment in EXPERIMENTS.values()),
-    _with_options("figure3", _figure3, _datasets(_IMAGES, _pictures.DATASETS), _NOISE, _MODEL, _OUTPUT, _N_JOBS),
+    _with_options("figure3", _figure3, _datasets(known.IMAGES, known.IMAGES), _NOISE, _MODEL, _OUTPUT, _N_JOBS),
     _with_options(
-        "nets", _nets, _NET_NOISE, *_net_options(("mlp", "lenet"), _net_report.METHODS, 10_000, 3), _OUTPUT, _N_JOBS
+        "nets", _nets, _NET_NOISE, *_net_options(("mlp", "lenet"), known.NET_METHODS, 10_000, 3), _OUTPUT, _N_JOBS
     ),
     _with_options(
         "table2",
         _table2,
-        _datasets(_IMAGES, _IMAGES),
-        *_net_options(("lenet", "cnn"), _net_report.TABLE_2_METHODS, 0, 5),
+        _datasets(known.IMAGES, known.IMAGES),
+        *_net_options(("lenet", "cnn"), known.TABLE_2_METHODS, 0, 5),
         _OUTPUT,
         _N_JOBS,
     ),
-    _with_options("table10", _table10, _datasets((*_KNOWN, *_timing.SIZES), _timing.DATASETS), _OUTPUT),
-    *(_relabelling_command(name) for name in _ls_report.TABLES),
+    _with_options("table10", _table10, _datasets((*known.DATASETS, *known.SIZES), known.TIMED), _OUTPUT),
+    *(_relabelling_command(name) for name in known.RELABELLING),
     _with_options(
         *(
             "table10-deep",
             _table10_deep,
-            _datasets(_IMAGES, _IMAGES),
-            _methods(FINDERS),
+            _datasets(known.IMAGES, known.IMAGES),
+            _methods(known.FINDERS),
             _subset(0),
             _FEW_EPOCHS,
             _OUTPUT,

@@ -39,7 +39,7 @@ from skrdia.reproduce._paper_cells import Data
 from skrdia.strategies import STRATEGIES
 from skrdia.views._base import Array
 
-__all__ = ["ALPHAS", "CLASSES", "DRAWS", "METHODS", "Outcome", "Task", "paper_base"]
+__all__ = ["ALPHAS", "CLASSES", "METHODS", "Outcome", "Task", "paper_base"]
 
 C = 0.1
 ALPHAS = (0.0, 0.0002, *(round(0.001 * k, 3) for k in range(1, 11)))
@@ -176,6 +176,3 @@ METHODS: dict[str, Callable[[Task], Outcome]] = {
     "perfect": partial(_trained_on, _right, False),
     "perfect and validation": partial(_trained_on, _right, True),
 }
-
-DRAWS = ("random", "optlr", "uids-linear", "uids-sigmoid", "auto", "auto on training rows")
-"""Methods that draw; on one split of clean labels the others give the same figure for every seed."""

@@ -22,6 +22,7 @@ from skrdia.reproduce._console import print_table, run_jobs
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._experiments import EXPERIMENTS, jobs
 from skrdia.reproduce._jobs import Job, remaining
+from skrdia.reproduce._names import IMAGES, SIZES, TIMED
 from skrdia.reproduce._paper_cells import RESULTS
 from skrdia.reproduce._paper_runner import run_cell
 from skrdia.reproduce._paper_summary import contest, lines, table, write_csv
@@ -70,7 +71,7 @@ def harmful_images(
 ) -> None:
     """Find the images of Figure 3, print and write what they are, and draw them."""
     new_figure()  # fails now rather than after the search
-    datasets = datasets or _pictures.DATASETS
+    datasets = datasets or IMAGES
     wanted = _pictures.jobs(datasets, noises or _pictures.NOISES, model)
     missing, departures = _survey(console, datasets)
     rows = measure_left(console, wanted, missing, _pictures.find, _pictures.RESULTS, folder / "figure3.csv", n_jobs)
@@ -86,9 +87,9 @@ def harmful_images(
 
 def step_two(console: Console, folder: Path, datasets: Sequence[str], command: str) -> None:
     """Time step II, print and write Table 10."""
-    datasets = datasets or _timing.DATASETS
+    datasets = datasets or TIMED
     wanted = _timing.jobs(datasets)
-    missing, departures = _survey(console, [name for name in datasets if name not in _timing.SIZES])
+    missing, departures = _survey(console, [name for name in datasets if name not in SIZES])
     rows = measure_left(console, wanted, missing, _timing.time_apart, RESULTS, folder / "cells.csv", n_jobs=1)
     tables = [_timing.table(rows, wanted, missing), *_notes(missing, departures), failures(rows, wanted)]
     write_tables(console, folder / "table10.md", "Table 10", command, tables)

@@ -24,15 +24,15 @@ from skrdia._validation import one_hot
 from skrdia.datasets import fetch_paper_dataset
 from skrdia.reproduce._drawing import new_figure
 from skrdia.reproduce._jobs import Job, message
-from skrdia.reproduce._net_cells import EPOCHS
+from skrdia.reproduce._names import EPOCHS
 from skrdia.reproduce._paper_cells import Data, PaperCell, load
 from skrdia.reproduce._paper_methods import CLASSES, paper_base
 from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._text import TextTable
 
-__all__ = ["DATASETS", "NOISES", "RESULTS", "draw", "find", "jobs", "table"]
+__all__ = ["NOISES", "RESULTS", "draw", "find", "jobs", "table"]
 
-DATASETS, NOISES = ("mnist", "cifar10"), (0.0, 0.5)
+NOISES = (0.0, 0.5)
 RANKS = ("most harmful", "second", "third")
 
 

@@ -25,12 +25,9 @@ from skrdia.reproduce._net_cells import fetch_images
 from skrdia.reproduce._results import Schema
 from skrdia.reproduce._tables import Codes, draw, load_table
 
-__all__ = ["KINDS", "MODELS", "RATES", "RESULTS", "Glitches", "SignalCell", "load"]
+__all__ = ["RATES", "RESULTS", "Glitches", "SignalCell", "load"]
 
-KINDS = ("uniform", "class", "near", "far")
 RATES = (0.01, 0.05, 0.1, 0.2)
-MODELS = ("linear", "mlp", "lenet", "lenet-tracin")
-"""The nets are for MNIST; "lenet-tracin" replaces the inverse Hessian by the checkpoints of training."""
 
 _TRUSTED = 0.05
 

@@ -11,19 +11,16 @@ import numpy as np
 from rich.console import Console
 
 from skrdia.reproduce._jobs import Job
+from skrdia.reproduce._names import KINDS, SIGNAL_METHODS, SIGNAL_MODELS, SIGNAL_TABLES
 from skrdia.reproduce._paper_report import failures, measure_left, write_tables
 from skrdia.reproduce._results import Row
-from skrdia.reproduce._signal_cells import KINDS, MODELS, RATES, RESULTS, SignalCell
-from skrdia.reproduce._signal_runner import METHODS, PUBLISHED, methods_for, run_cell
+from skrdia.reproduce._signal_cells import RATES, RESULTS, SignalCell
+from skrdia.reproduce._signal_runner import PUBLISHED, methods_for, run_cell
 from skrdia.reproduce._tables import TABLES, available
 from skrdia.reproduce._text import TextTable
 
-__all__ = ["TABLES_OF_SIGNALS", "signal_tables"]
+__all__ = ["signal_tables"]
 
-TABLES_OF_SIGNALS = (
-    *("breast_cancer", "digits", "spambase", "magic", "adult", "bank_marketing", "banknote"),
-    *("waveform5000", "optdigits", "covtype"),
-)
 _OF_TABLES, _OF_NETS = ("linear", "mlp"), ("lenet", "lenet-tracin")
 _MISLABELS, _ANOMALIES = KINDS[:2], KINDS[2:]
 _QUANTITIES = {"average_precision": "Average precision", "auroc": "AUROC", "f1": "F1 at the true share"}
@@ -70,8 +67,8 @@ def _jobs(
     methods: Sequence[str],
 ) -> tuple[list[Job], dict[str, str]]:
     """All cells of one seed before the next, so that an early stop leaves a balanced part."""
-    names = datasets or (*TABLES_OF_SIGNALS, "mnist")
-    models = models or MODELS
+    names = datasets or (*SIGNAL_TABLES, "mnist")
+    models = models or SIGNAL_MODELS
     wanted: list[Job] = []
     for seed, kind, rate, model, name in product(range(seeds), kinds, rates, models, names):
         if model not in _OF_NETS or name == "mnist":
@@ -123,7 +120,7 @@ def _means(rows: Sequence[Row], group: tuple[str, bool], quantity: str) -> TextT
     columns = {kind: (kind,) for kind in kinds} | {"mislabels": _MISLABELS, "anomalies": _ANOMALIES}
     text = [
         [method, *(_mean(rows, quantity, method, members) for members in columns.values())]
-        for method in METHODS
+        for method in SIGNAL_METHODS
         if any(row["method"] == method for row in rows)
     ]
     share = [_share(rows, members) for members in columns.values()]

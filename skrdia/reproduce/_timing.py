@@ -20,18 +20,15 @@ from sklearn.exceptions import ConvergenceWarning
 from skrdia._influence import influence
 from skrdia.datasets import make_ctr_like
 from skrdia.reproduce._jobs import Job, message
+from skrdia.reproduce._names import SIZES
 from skrdia.reproduce._paper_cells import RESULTS, Data, PaperCell, load
 from skrdia.reproduce._paper_methods import paper_base
 from skrdia.reproduce._published import SECONDS
 from skrdia.reproduce._results import Row
 from skrdia.reproduce._text import TextTable
 
-__all__ = ["DATASETS", "METHOD", "SIZES", "jobs", "table", "time_apart"]
+__all__ = ["METHOD", "jobs", "table", "time_apart"]
 
-SIZES = {"criteo-size": (456_674, 1_000_000, 39), "avazu-size": (14_596_137, 1_000_000, 15)}
-"""Rows, columns and non-zeros a row of the synthetic data sets."""
-
-DATASETS = ("diabetes", "adult", "mnist", "cifar10", "covtype", "news20", *SIZES)
 METHOD = "step II"
 VALIDATION_SHARE = 0.3
 _PUBLISHED = SECONDS | {name: SECONDS[name.removesuffix("-size")] for name in SIZES}
