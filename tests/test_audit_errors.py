@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import joblib
 import numpy as np
 import polars as pl
 import pytest
