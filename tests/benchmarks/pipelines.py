@@ -62,8 +62,8 @@ def _labels(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _tables(y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    numbers = rng.normal(size=(N_ROWS, 20))
-    numbers[:, :2] += 3.0 * (y[:, None] - 0.5)
+    numbers = rng.normal(size=(N_ROWS, 5))
+    numbers[:, :2] += 4.0 * (y[:, None] - 0.5)
     words = [[f"w{i}" for i in (range(60) if v else range(40, 100))] for v in y]
     text = [" ".join(rng.choice(some, 12)) for some in words]
     city = np.array([f"c{rng.integers(30) + (0 if (v == 1) ^ (rng.random() < 0.05) else 30)}" for v in y], dtype=object)
@@ -81,8 +81,8 @@ CONTAINERS: dict[str, dict[str, Callable[[Any], Any]]] = {
         "array": np.asarray,
         "list": lambda X: X.tolist(),
         "csr": sparse.csr_array,
-        "pandas": lambda X: pd.DataFrame(X, columns=[f"x{j}" for j in range(20)]),
-        "polars": lambda X: pl.DataFrame(X, schema=[f"x{j}" for j in range(20)]),
+        "pandas": lambda X: pd.DataFrame(X, columns=[f"x{j}" for j in range(5)]),
+        "polars": lambda X: pl.DataFrame(X, schema=[f"x{j}" for j in range(5)]),
     },
     "text": {
         "list": list,
@@ -113,9 +113,10 @@ BASES = {
     ),
     "select": Base(make_pipeline(SelectKBest(k=2), LogisticRegression()), "numbers"),
     "sgd": Base(
-        make_pipeline(StandardScaler(with_mean=False), SGDClassifier(loss="log_loss", random_state=0)), "numbers"
+        make_pipeline(StandardScaler(with_mean=False), SGDClassifier(loss="log_loss", alpha=0.01, random_state=0)),
+        "numbers",
     ),
-    "net": Base(MLPClassifier((8,), max_iter=60, random_state=0), "numbers"),
+    "net": Base(MLPClassifier((16,), alpha=0.1, learning_rate_init=0.01, max_iter=100, random_state=0), "numbers"),
     "resampler": Base(make_resampling_pipeline(RandomOverSampler(random_state=0), LogisticRegression()), "numbers"),
     "neighbours": Base(KNeighborsClassifier(), "numbers", LogisticRegression()),
     "tf-idf": Base(make_pipeline(TfidfVectorizer(), LogisticRegression(C=10.0)), "text"),
@@ -181,7 +182,9 @@ def cells() -> Iterator[Cell]:
     for name, base in BASES.items():
         for source in SOURCES:
             for alpha in ALPHAS:
-                for container in list(CONTAINERS[base.kind])[:5]:
+                for container in CONTAINERS[base.kind]:
+                    if (name, container) == ("resampler", "polars"):  # which imbalanced-learn itself refuses
+                        continue
                     yield Cell(name, source, alpha, container)
 
 
@@ -226,16 +229,17 @@ def is_good(n_flipped: int, n_mended: int, n_spoiled: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1, help="of the table; 0 was looked at while this was written")
     parser.add_argument("--only", action="append", default=[], choices=list(BASES))
-    only, failed, poor, n_cells, start = parser.parse_args().only, 0, 0, 0, time.perf_counter()
+    options, failed, poor, n_cells, start = parser.parse_args(), 0, 0, 0, time.perf_counter()
     for cell in cells():
-        if only and cell.base not in only:
+        if options.only and cell.base not in options.only:
             continue
         n_cells += 1
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                counts = run(cell)
+                counts = run(cell, options.seed)
             verdict = "" if is_good(*counts) else "poor" if cell.source in VERIFIED else "(nothing verified)"
             line = "{1:3} of {0:3} flips relabelled, {2:3} right labels changed".format(*counts)
         except Exception as error:  # what the table is for
