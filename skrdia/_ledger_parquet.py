@@ -119,7 +119,7 @@ def _cells(path: Any, name: str, series: Any) -> Any:
         )
     if is_json:
         return [_from_json(path, series.name, cell, _place(i)) for i, cell in enumerate(cells)]
-    return values if kind == "any" else cells
+    return values if kind == "any" and dtype != nw.String else cells  # numpy would cut zeros off the ends of texts
 
 
 def _is_time(dtype: Any) -> bool:

@@ -24,11 +24,11 @@ settings.register_profile("deterministic", derandomize=True, deadline=None, data
 settings.load_profile("deterministic")
 
 
-SLOW_CHECKS = ("test_estimator_checks[RDIAClassifier()-check_estimator_sparse_matrix]",)
+SLOW_CHECKS = [f"test_estimator_checks[RDIAClassifier()-check_estimator_sparse_{kind}]" for kind in ("array", "matrix")]
 
 
 def pytest_collection_modifyitems(items):
-    """Mark checks of scikit-learn, which come as a list of its own; sparse arrays are checked in any case."""
+    """Mark checks of scikit-learn, which come as a list of its own; those of other parameters are quick."""
     for item in items:
         if item.name in SLOW_CHECKS:
             item.add_marker(pytest.mark.slow)

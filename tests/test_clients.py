@@ -89,10 +89,10 @@ def test_cross_validate_with_trusted(rows, routing):
     rdia = RDIAClassifier().set_fit_request(trusted=True)
     scorer = get_scorer("neg_log_loss")
     result = cross_validate(
-        rdia, X, y, params={"trusted": trusted}, scoring=scorer, error_score="raise", return_estimator=True, cv=4
+        rdia, X, y, params={"trusted": trusted}, scoring=scorer, error_score="raise", return_estimator=True, cv=2
     )
     assert np.isfinite(result["test_score"]).all()
-    assert sum(clf.validation_mask_.sum() for clf in result["estimator"]) == 3 * trusted.sum()
+    assert sum(clf.validation_mask_.sum() for clf in result["estimator"]) == trusted.sum()
 
 
 def test_pickle_and_joblib(table):
@@ -146,7 +146,7 @@ def test_column_transformer_on_frames(table, library):
     assert clf.feature_names_in_.tolist() == ["a", "size", "kind"]
     assert clf.harmful_mask_.any()
     assert clf.score(frame(table.X_test), table.y_test) > 0.85
-    marked = RDIAClassifier(make_pipeline(columns, LogisticRegression())).fit(
+    marked = RDIAClassifier(make_pipeline(columns, LogisticRegression()), alpha=0.1).fit(
         frame(table.X), table.y, trusted=np.arange(len(table.y)) < 100
     )
     assert marked.validation_mask_.sum() == 100

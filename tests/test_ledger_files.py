@@ -77,12 +77,6 @@ def test_files_are_read_back_equal(table, way, labels, tmp_path):
 
 ODD = ["=", "+1", "-", "@", "'", "''", "'=1", "1", "-1", "1.5", "1e3", "True", "nan", "inf", "NaT", "[1]", "''a"]
 CELLS = st.one_of(st.text(max_size=5), st.sampled_from(ODD))
-LABELS = st.one_of(
-    st.lists(CELLS, min_size=1),
-    st.lists(st.integers(), min_size=1),
-    st.lists(st.booleans(), min_size=1),
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1),
-)
 KEYS = st.lists(st.one_of(CELLS, st.integers(), st.booleans(), st.floats(), st.tuples(CELLS, st.integers()), st.none()))
 
 
@@ -94,13 +88,6 @@ def make_ledger(labels, index=None, reason=""):
     columns["index"] = np.arange(n) if index is None else as_column(index)
     columns["reason"] = as_column([reason] * n)
     return Ledger(Book(columns))
-
-
-@given(LABELS, CELLS)
-def test_any_label_is_read_back_equal(tmp_path_factory, labels, reason):
-    ledger = make_ledger(labels, reason=reason)
-    for copy in written(ledger, tmp_path_factory.mktemp("ledger")):
-        assert copy == ledger
 
 
 @given(KEYS)
