@@ -25,7 +25,7 @@ from skrdia._ledger_entries import enter
 from skrdia._ledger_files import Filed
 from skrdia._ledger_refit import continued, honoured
 from skrdia._outcome import Outcome
-from skrdia._rows import Rows
+from skrdia._rows import Rows, check_groups
 from skrdia._shown import shown
 
 __all__ = ["Ledger", "open_ledger"]
@@ -338,6 +338,7 @@ class Ledger(Filed):
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Any:
         """Fit again, with the decisions honoured: every row that was decided on is trusted from then on.
 
@@ -361,6 +362,8 @@ class Ledger(Filed):
         trusted : bool array-like of shape (n_samples,), default=None
             True for further rows whose label is verified. Without this and `X_val`, the trusted or held-out rows of the
             first fit are trusted again; where a file did not keep them, some are held out anew.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, as in the first fit.
 
         Returns
         -------
@@ -375,8 +378,8 @@ class Ledger(Filed):
             no room for trusted rows.
         """
         book, decided = self._book, np.flatnonzero(self._book.columns["decision"] != "")
-        data = honoured(book, clf, y, sample_weight, X_val, trusted)
-        fitted = clone(clf).fit(X, data.y, data.weight, X_val=X_val, y_val=y_val, trusted=data.trusted)
+        data = honoured(book, clf, y, sample_weight, X_val, trusted, check_groups(groups, len(np.asarray(y))))
+        fitted = clone(clf).fit(X, data.y, data.weight, X_val=X_val, y_val=y_val, trusted=data.trusted, groups=groups)
         fitted.ledger_ = Ledger(continued(fitted.ledger_._book, book, decided))
         return fitted
 

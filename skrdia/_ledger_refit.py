@@ -27,7 +27,9 @@ class Honoured:
     trusted: NDArray[np.bool_] | None
 
 
-def honoured(book: Book, clf: Any, y: ArrayLike, sample_weight: Any, X_val: Any, trusted: Any) -> Honoured:
+def honoured(
+    book: Book, clf: Any, y: ArrayLike, sample_weight: Any, X_val: Any, trusted: Any, groups: Any = None
+) -> Honoured:
     """The data of the next fit: what was decided, and all rows that were decided on trusted."""
     labels = check_labels(y)
     weight = check_sample_weight(sample_weight, len(labels))
@@ -38,7 +40,7 @@ def honoured(book: Book, clf: Any, y: ArrayLike, sample_weight: Any, X_val: Any,
     labels = _labels(book, labels)
     left_out = columns["row"][(columns["decision"] == "accepted") & (columns["action"] == "drop")]
     weight[left_out] = 0.0
-    mask = _validation_rows(book, clf, labels, weight, X_val, trusted)
+    mask = _validation_rows(book, clf, labels, weight, X_val, trusted, groups)
     mask[rows] = True
     return Honoured(labels, weight, mask if mask.any() else None)
 
@@ -77,7 +79,7 @@ def _labels(book: Book, y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _validation_rows(
-    book: Book, clf: Any, y: NDArray[Any], weight: Array, X_val: Any, trusted: Any
+    book: Book, clf: Any, y: NDArray[Any], weight: Array, X_val: Any, trusted: Any, groups: Any
 ) -> NDArray[np.bool_]:
     """The validation rows of X besides those that were decided on."""
     decided = book.columns["row"][book.columns["decision"] != ""]
@@ -96,7 +98,7 @@ def _validation_rows(
         return book.validation.copy()
     candidates = weight.copy()
     candidates[decided] = 0.0
-    return hold_out(y, candidates, clf.validation_fraction, check_random_state(clf.random_state))
+    return hold_out(y, candidates, clf.validation_fraction, check_random_state(clf.random_state), groups)
 
 
 def continued(new: Book, old: Book, decided: NDArray[np.intp]) -> Book:

@@ -33,6 +33,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skrdia._evidence import STRONGER, Evidence, group_folds
+from skrdia._progress import tell
 from skrdia._repair import keep_classes, propose, unjudged
 from skrdia._rows import stack, take
 from skrdia._stacking import stacking_weights
@@ -272,6 +273,7 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
             evidence = _evidence(problem, candidate.detector, labels)
         else:
             continue
+        tell(f"alpha='auto': {candidate.signal}, {candidate.strategy}, {len(proposals)} of {len(tried)}", is_minor=True)
         proposal = _propose(evidence, labels, candidate, problem)
         if _keeps_classes(problem, proposal):
             proposals[candidate] = proposal

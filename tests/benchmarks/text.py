@@ -48,7 +48,9 @@ def run(case: str) -> float:
         words = [f"word{i}" for i in range(4_000)]
         X = np.array([" ".join(words[i] for i in rng.integers(0 if v else 400, 3_600 if v else 4_000, 12)) for v in y])
         X = pd.DataFrame({"text": X})
-        model = make_pipeline(make_column_transformer((TfidfVectorizer(vocabulary=words), "text")), LogisticRegression())
+        model = make_pipeline(
+            make_column_transformer((TfidfVectorizer(vocabulary=words), "text")), LogisticRegression()
+        )
     if case == "one-hot":
         X = np.where(rng.random((5_000, 6)) < 0.5, y[:, None] * 150, 75) + rng.integers(0, 150, (5_000, 6))
         known = [np.arange(300)] * 6
