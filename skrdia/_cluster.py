@@ -173,7 +173,12 @@ def _read(
 def _warn_of_unjudged(classes: NDArray[Any], totals: Array) -> None:
     if not totals.any():
         raise ValueError(
-            "There is no validation row with a positive sample_weight. Mark some by trusted, or pass X_val."
+            "trusted, X_val: no validation row has a positive sample_weight. Mark other rows, or pass some."
+        )
+    if np.count_nonzero(totals) == 1:
+        raise ValueError(
+            f"trusted, y_val: the validation rows are all of class {classes[totals > 0.0].tolist()}. Judged by them, "
+            "every row of another class would look harmful. Add rows of other classes."
         )
     if (totals == 0.0).any():
         warnings.warn(

@@ -96,6 +96,10 @@ def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
             + (f" Missing are {missing[:10]}." if missing else "")
             + (f" Unknown are {strange[:10]}." if strange else "")
         )
+    if len(set(names)) < len(names):
+        if names == others:
+            return X, X_val
+        raise ValueError("X_val: columns of X have the same name, so that those of X_val must be in the same order.")
     A = nw.from_native(X, eager_only=True)
     B = nw.from_native(X_val, eager_only=True)
     if A.implementation != B.implementation:

@@ -44,7 +44,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         The classifier to train; ``LogisticRegression()`` when None. `LogisticRegression`, `LogisticRegressionCV`,
         ``SGDClassifier(loss="log_loss")``, `MLPClassifier`, skorch's `NeuralNetClassifier` with a cross-entropy, a
         `Pipeline` that ends in one of them, a `FrozenEstimator` around one of them, or any estimator with a method
-        ``__skrdia_view__()``.
+        ``__skrdia_view__()``. The first steps of a pipeline that do not learn from labels are fitted
+        once, on all rows that train or judge.
     alpha : "auto" or float, default="auto"
         Rows whose signal exceeds `alpha` are harmful. "auto" tries candidates (signal, threshold, strategy, rounds, and
         strength of the detector's regularisation), judges each by cross-validation over the validation rows, and
@@ -112,7 +113,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The labels, of all rows.
     estimator_ : classifier
         The final fit; `predict` and the like are its.
     base_estimator_ : classifier
@@ -127,7 +128,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     scores_ : ndarray of shape (n_samples,)
         How suspicious the label of each row is, high = bad: the signal in the first round; with ``alpha="auto"`` the
         share of its weight that the repairs took from it, accepted or not; with `cv` and ``alpha="auto"`` one minus its
-        confidence. Nan for validation rows.
+        confidence. Nan for validation rows, and for rows that are left as they are because nothing could judge them:
+        no verified row has their label, no other row has it, or no fold of `cv` tests them.
     influences_ : ndarray of shape (n_samples,)
         Influence of each row as given, on the first fit; positive is harmful, nan for validation rows, and
         everywhere when the influences were not needed.
@@ -161,7 +163,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
         With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "the best recipe ...: ...", "do
-        nothing was best: ..." or "do nothing: ...", with the figures.
+        nothing was best: ..." or "do nothing: ...", with the figures; and after that "trained on all rows, worse than
+        judged: ..." where another repair is delivered than the one that was best.
     diagnostics_ : dict
         Of the first round (the worst of its folds): `hessian`, `iterations`, `residual`, `converged` (of the linear
         solve), `n_products` with the Hessian, `damping` (added to its diagonal), `smallest_curvature` and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> NDAr
     """Return the weights as a new float vector; ones when None, and of a number that number for each row."""
     if sample_weight is None:
         return np.ones(n_samples)
-    if np.ndim(sample_weight) == 0:
+    if isinstance(sample_weight, Real) or getattr(sample_weight, "shape", None) == ():
         sample_weight = np.full(n_samples, sample_weight)
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, copy=True, accept_sparse=False, input_name="sample_weight"

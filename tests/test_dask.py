@@ -205,7 +205,7 @@ def test_changed_partitions_give_the_same_numbers(client):
         ({"y": lazy(Y[:10])}, ValueError, "y has 10"),
         ({"y": lazy(np.full(N, "no"))}, ValueError, "1 class"),
         ({"trusted": lazy(TRUSTED.astype(int))}, ValueError, "trusted has dtype int64, expected bool"),
-        ({"trusted": lazy(TRUSTED & (RIGHT == 0))}, ValueError, "no row with positive weight of class"),
+        ({"trusted": lazy(TRUSTED & (RIGHT == 0))}, ValueError, "the validation rows are all of class"),
         ({"sample_weight": lazy(-np.ones(N))}, ValueError, "sample_weight is between -1 and -1"),
         ({"X": lazy(np.full((N, 2), np.nan))}, ValueError, "NaN"),
         ({"X_val": X[:5], "y_val": Y[:5]}, ValueError, "given twice"),

@@ -242,6 +242,16 @@ def test_groups_are_routed_like_trusted(routing):
     assert search.best_estimator_[-1].validation_mask_.sum() == trusted.sum()
 
 
+def test_a_ledger_is_refitted_with_groups():
+    X, y, trusted, _, groups = rows(120)
+    clf = RDIAClassifier(alpha=0.7).fit(X, y, trusted=trusted, groups=groups)
+    row = int(clf.ledger_["row"][0])
+    again = clf.ledger_.accept(row).refit(clf, X, y, trusted=trusted, groups=groups)
+    assert again.validation_mask_[row]
+    with pytest.raises(ValueError, match="groups has shape"):
+        clf.ledger_.refit(clf, X, y, trusted=trusted, groups=groups[:5])
+
+
 def test_groups_of_texts_and_missing_values():
     X, y, _, _, groups = rows(60)
     with pytest.raises(ValueError, match="groups has 1 missing values, first in row 3"):

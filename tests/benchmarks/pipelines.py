@@ -65,7 +65,7 @@ def _tables(y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
     numbers = rng.normal(size=(N_ROWS, 5))
     numbers[:, :2] += 4.0 * (y[:, None] - 0.5)
     words = [[f"w{i}" for i in (range(60) if v else range(40, 100))] for v in y]
-    text = [" ".join(rng.choice(some, 12)) for some in words]
+    text = [" ".join(rng.choice(some, 25)) for some in words]
     city = np.array([f"c{rng.integers(30) + (0 if (v == 1) ^ (rng.random() < 0.05) else 30)}" for v in y], dtype=object)
     holes = np.where(rng.random(N_ROWS) < 0.1, np.nan, numbers[:, 1])
     frame = {"a": numbers[:, 0], "b": holes, "city": city}
@@ -138,7 +138,7 @@ BASES = {
     ),
     "target encoder": Base(
         make_pipeline(
-            make_column_transformer((TargetEncoder(random_state=0), ["city"]), (StandardScaler(), ["a"])),
+            make_column_transformer((TargetEncoder(), ["city"]), (StandardScaler(), ["a"])),
             LogisticRegression(),
         ),
         "frame",
@@ -178,12 +178,16 @@ class Cell:
         return f"{self.base:15} {self.source:9} {self.alpha!s:5} {self.container:17}"
 
 
+_REFUSED = (("resampler", "polars"), ("selector", "polars"))
+"""What imbalanced-learn's resamplers and `make_column_selector` themselves do not take."""
+
+
 def cells() -> Iterator[Cell]:
     for name, base in BASES.items():
         for source in SOURCES:
             for alpha in ALPHAS:
                 for container in CONTAINERS[base.kind]:
-                    if (name, container) == ("resampler", "polars"):  # which imbalanced-learn itself refuses
+                    if (name, container) in _REFUSED:
                         continue
                     yield Cell(name, source, alpha, container)
 

@@ -67,7 +67,8 @@ def run(case: str) -> float:
 
 
 def seconds(case: str, folder: Path) -> float:
-    script = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(Path(__file__).parent)!r}]; import text; print(text.run({case!r}))"
+    paths = [str(folder), str(Path(__file__).parent)]
+    script = f"import sys; sys.path[:0] = {paths}; import text; print(text.run({case!r}))"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, env=os.environ)
     if out.returncode:
         raise SystemExit(out.stderr)
