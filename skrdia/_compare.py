@@ -34,7 +34,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
-from skrdia._rows import _check_sources, as_indexable, check_outside, check_trusted, stack
+from skrdia._rows import _check_sources, as_indexable, check_outside, check_trusted, joined, stack
 from skrdia._train import predict_targets, safe_log
 from skrdia._treatments import CLEANLAB, METHODS, NEEDS_VIEW, REFERENCE, Method, Table, Task, own
 from skrdia._validation import check_labels, check_sample_weight
@@ -382,7 +382,7 @@ def _read(X: Any, y: Any, X_val: Any, y_val: Any, trusted: Any, sample_weight: A
     else:
         X, X_val, y_val = check_outside(X, X_val, y_val)
         mask = np.repeat([False, True], [len(y), len(y_val)])
-        X, y, weight = stack(X, X_val), np.concatenate([y, y_val]), np.append(weight, np.ones(len(y_val)))
+        X, y, weight = stack(X, X_val), joined(y, y_val), np.append(weight, np.ones(len(y_val)))
     kept = weight > 0.0
     if mask[kept].all():
         raise ValueError("compare_strategies needs rows to train on that are not verified, with positive weight.")
@@ -393,10 +393,10 @@ def _check_counts(table: Table, cv: int, n_repeats: int) -> None:
     for name, value, smallest in (("cv", cv, 2), ("n_repeats", n_repeats, 1)):
         if not isinstance(value, Integral) or value < smallest:
             raise ValueError(f"{name}={value!r}: expected an integer of at least {smallest}.")
-    if table.trusted.sum() < 2 * cv:
+    if table.trusted.sum() < cv:
         raise ValueError(
             f"cv={cv}, but there are only {int(table.trusted.sum())} rows with verified labels, and every part needs "
-            "two of them. Verify more rows, or use fewer parts."
+            "one. Verify more rows, or use fewer parts."
         )
 
 

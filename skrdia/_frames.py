@@ -107,7 +107,7 @@ def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
     B = nw.from_native(B.to_native()[names])
     own, converted = {}, {}
     for name in names:
-        a, b = _columns_alike(name, A[name], B[name])
+        a, b = _columns_alike(name, A.get_column(name), B.get_column(name))
         if a is not None:
             own[name] = a
         if b is not None:
@@ -121,7 +121,7 @@ def _in_library(frame: Any, implementation: Any) -> Any:
 
     columns = {}
     for name in frame.columns:
-        values = frame[name]
+        values = frame.get_column(name)
         kind = _kind(values)
         columns[name] = values.to_list() if kind in ("text", "category", "boolean", "other") else values.to_numpy()
     return nw.from_dict(columns, backend=implementation)

@@ -32,6 +32,7 @@ __all__ = [
     "check_trusted",
     "grouped_splits",
     "hold_out",
+    "joined",
     "split_rows",
     "stack",
     "take",
@@ -110,7 +111,7 @@ def split_rows(
     mask, labels = np.zeros(len(y), dtype=bool), y[weight > 0.0]
     if X_val is not None:
         X, X_val, y_val = check_outside(X, X_val, y_val)
-        labels = _joined(labels, y_val)
+        labels = joined(labels, y_val)
     if trusted is not None:
         mask = check_trusted(trusted, len(y), needed=X_val is None)
     elif X_val is None and cv is None:
@@ -150,7 +151,7 @@ def check_outside(X: Any, X_val: Any, y_val: Any) -> tuple[Any, Any, NDArray[Any
     return *alike(X, X_val), y_val
 
 
-def _joined(labels: NDArray[Any], y_val: NDArray[Any]) -> NDArray[Any]:
+def joined(labels: NDArray[Any], y_val: NDArray[Any]) -> NDArray[Any]:
     """The labels of y, and those of y_val in the type of y."""
     one, other = labels[:1].tolist(), y_val[:1].tolist()
     if one and isinstance(one[0], str) != isinstance(other[0], str):

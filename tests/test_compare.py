@@ -422,8 +422,6 @@ def test_importing_the_package_does_not_load_cleanlab():
 
 def test_errors(wine):
     X, y, trusted = wine
-    few = trusted & ((y != "rose") | (np.cumsum(trusted & (y == "rose")) <= 3))
-    none = trusted & (y != "rose")
 
     def fails(error, message, estimator=None, y=y, **params):
         params = {"trusted": trusted, "strategies": CHEAP} | params
@@ -437,10 +435,9 @@ def test_errors(wine):
     fails(ValueError, "given twice, by X_val, y_val and trusted", X_val=X, y_val=y)
     fails(ValueError, "y_val was given without X_val", trusted=None, y_val=y)
     fails(ValueError, r"X_val has shape \(134, 3\)", trusted=None, X_val=X[:, :3], y_val=y)
-    fails(ValueError, "y_val has labels .*'brown'", trusted=None, X_val=X[:3], y_val=["red", "brown", "white"])
+    fails(ValueError, "y_val has labels such as 1", trusted=None, X_val=X[:3], y_val=[1, 2, 3])
+    fails(ValueError, "cv=5, but there are only 3 rows", trusted=np.arange(len(y)) < 3)
     fails(ValueError, "rows to train on that are not verified", sample_weight=trusted.astype(float))
-    fails(ValueError, "cv=5, but only 3 rows .* label 'rose'.* or use cv=3", trusted=few)
-    fails(ValueError, "cv=5, but only 0 rows .* label 'rose'.* Verify more rows of that label.$", trusted=none)
     fails(ValueError, "cv=1: expected an integer of at least 2", cv=1)
     fails(ValueError, "cv=KFold.*: expected an integer", cv=KFold(3))
     fails(ValueError, "n_repeats=0: expected an integer of at least 1", n_repeats=0)

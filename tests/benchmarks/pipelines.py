@@ -66,7 +66,7 @@ def _tables(y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
     numbers[:, :2] += 4.0 * (y[:, None] - 0.5)
     words = [[f"w{i}" for i in (range(60) if v else range(40, 100))] for v in y]
     text = [" ".join(rng.choice(some, 25)) for some in words]
-    city = np.array([f"c{rng.integers(30) + (0 if (v == 1) ^ (rng.random() < 0.05) else 30)}" for v in y], dtype=object)
+    city = np.array([f"c{rng.integers(12) + (0 if (v == 1) ^ (rng.random() < 0.03) else 12)}" for v in y], dtype=object)
     holes = np.where(rng.random(N_ROWS) < 0.1, np.nan, numbers[:, 1])
     frame = {"a": numbers[:, 0], "b": holes, "city": city}
     return {"numbers": numbers, "text": text, "frame": frame}
