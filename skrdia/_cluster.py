@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
+from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate, candidates, detectors_to_try
 from skrdia._dask_blocks import DaskBlocks, checked_weight, encoded, labels_of
 from skrdia._fitted import replace_attributes
 from skrdia._influence import Solved, solve_influence
@@ -30,7 +31,7 @@ from skrdia._outcome import options_of, signal_name
 from skrdia._progress import listening
 from skrdia._repair import entry, propose, sentence
 from skrdia._train import safe_log
-from skrdia._tuning import NOTHING, TRUSTED_ONLY, Candidate, Choice, Problem, candidates, choose, detectors_to_try
+from skrdia._tuning import Choice, Problem, choose
 from skrdia._validation import check_labels, encode, one_hot
 from skrdia.linear_model import LogisticRegression
 from skrdia.signals import SIGNALS

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
+from skrdia._candidates import candidates, detectors_to_try
 from skrdia._evidence import Evidence, detectors
 from skrdia._heads import fit_heads
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net, takes_weights
-from skrdia._tuning import Choice, Problem, candidates, choose, detectors_to_try, propose_all
+from skrdia._tuning import Choice, Problem, choose, propose_all
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS

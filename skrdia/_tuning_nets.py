@@ -39,6 +39,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.utils.parallel import Parallel, delayed
 
+from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
 from skrdia._evidence import group_folds
 from skrdia._influence import solve_influence
 from skrdia._noise_model import label_posterior
@@ -48,9 +49,6 @@ from skrdia._rows import stack, take
 from skrdia._train import fine_tune, fit_targets, predict_targets, safe_log, scale_logits
 from skrdia._tuning import (
     _MIN_GAIN,
-    NOTHING,
-    TRUSTED_ONLY,
-    Candidate,
     Choice,
     Problem,
     _keeps_classes,
