@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import skrdia
 import skrdia.datasets
 import skrdia.plotting
-from skrdia.audit import _command, _tables
+from skrdia.audit import _command
 from skrdia.audit._models import MODELS
 from skrdia.cli import main
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
@@ -196,7 +196,7 @@ def test_an_interrupt_while_the_table_is_read(table, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(table)
-    monkeypatch.setattr(_tables, "_text", interrupted)
+    monkeypatch.setattr("skrdia.audit._tables.read_text", interrupted)
     result = CliRunner().invoke(main, ["audit", "t.csv", "--label", "y"])
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", INTERRUPTED)
 
