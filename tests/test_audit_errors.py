@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from skrdia.audit import _run
+from skrdia.audit import _command, _run
 from tests.audit_tables import N_ROWS, as_csv, as_json, audit, columns
 
 NAMES = ("--label", "y", "--trusted", "verified")
