@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skrdia._influence import Solved, solve_influence
+from skrdia._influence import Solved, of_all_labels, solve_influence
 from skrdia._isolation import Isolation
 from skrdia._kernel import Kernel, newton_term
 from skrdia._noise_model import label_posterior
@@ -27,12 +27,14 @@ from skrdia.views._base import DEFAULTS, Array, Options
 __all__ = [
     "STRONGER",
     "Evidence",
+    "can_judge",
     "companions",
     "detect",
     "detectors",
     "folds",
     "group_folds",
     "interleaved_folds",
+    "known_labels",
     "out_of_fold",
 ]
 
@@ -96,33 +98,43 @@ def detect(
     """
     judges = (X_val, targets_val) if best_epoch else None
     train = fit_targets if cache is None else cache(fit_targets)
-    known: NDArray[np.bool_] = np.asarray(targets.any(axis=0))
-    if known.sum() < 2:
+    if not can_judge(targets, targets_val):
         raise ValueError(
-            f"The training rows have one class ({classes[known].tolist()}), at least in one fold, so that there are no "
-            "influences. Use other folds, or signal='confidence'."
+            f"y: the training rows have the classes {classes[targets.any(axis=0)].tolist()} and the validation rows "
+            f"{classes[targets_val.any(axis=0)].tolist()}, at least in one fold, so that there are no influences: "
+            "they need two classes to train on, and rows of one of these to judge by. Use another cv, or "
+            "signal='confidence'."
         )
     estimator = train(estimator, X, targets, classes, judges=judges, seed=seed)
     view = as_view(estimator, options)
-    if not np.array_equal(view.classes_, classes[known]):
-        raise ValueError(
-            f"base_estimator has classes {view.classes_.tolist()}, but the training labels y are {classes.tolist()}; "
-            "a frozen estimator must have been fitted on the same labels."
-        )
+    known = known_labels(view.classes_, targets, classes)
     solved = solve_influence(view, X, targets[:, known], X_val, targets_val[:, known], hessian, random_state)
     return estimator, solved if known.all() else _of_all_classes(solved, known)
 
 
+def can_judge(targets: Array, targets_val: Array) -> bool:
+    """Whether there are influences: two classes to train on, and a validation row of a class that is trained on."""
+    trained = targets.any(axis=0)
+    return bool(trained.sum() > 1 and targets_val[:, trained].any())
+
+
+def known_labels(own: NDArray[Any], targets: Array, classes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the `classes` (K,) are `own` classes of a model that was trained on the targets (n, K)."""
+    known = np.array([label in set(own.tolist()) for label in classes.tolist()])
+    if known.sum() < len(own) or not known[targets.any(axis=0)].all():
+        raise ValueError(
+            f"base_estimator has classes {own.tolist()}, but the training labels y are {classes.tolist()}; a frozen "
+            "estimator must have been fitted on the same labels."
+        )
+    return known
+
+
 def _of_all_classes(solved: Solved, known: NDArray[np.bool_]) -> Solved:
-    """With columns for the classes that no training row has; none is better for a row than those that are known."""
-    by_label = np.repeat(solved.by_label.max(axis=1, keepdims=True) + 1.0, len(known), axis=1)
-    log_proba = np.full(by_label.shape, np.log(np.finfo(np.float64).eps))
-    gradient = np.zeros(by_label.shape)
-    by_label[:, known], log_proba[:, known], gradient[:, known] = (
-        solved.by_label,
-        solved.log_proba,
-        solved.loss_gradient,
-    )
+    """With columns for the classes that no training row has."""
+    log_proba = np.full((len(solved.log_proba), len(known)), np.log(np.finfo(np.float64).eps))
+    gradient = np.zeros(log_proba.shape)
+    log_proba[:, known], gradient[:, known] = solved.log_proba, solved.loss_gradient
+    by_label = of_all_labels(solved.by_label, known)
     return replace(solved, by_label=by_label, log_proba=log_proba, loss_gradient=gradient)
 
 
@@ -297,19 +309,25 @@ class Evidence:
         return fit_targets(self.detectors[0], self.X, self.targets, self.classes, seed=self.training_seed)
 
     @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which of the labels the model knows, (K,); the rows of a fold need not have all."""
+        return known_labels(self.model.classes_, self.targets, self.classes)
+
+    @cached_property
     def kernel(self) -> Kernel:
         """Inner products of the gradients of the rows, with each other and with those of the validation rows."""
         return self.kernel_at(None)
 
     def kernel_at(self, X_new: Any) -> Kernel:
         """The kernel of rows that were not trained on; None: of the training rows."""
-        judges = self.X_val, self.targets_val
+        judges = self.X_val, self.targets_val, self.known
         if self.hessian == "tracin":
             from skrdia.tracin import checkpoint_terms  # loads torch
 
             return Kernel(checkpoint_terms(self.model, self.X if X_new is None else X_new, self.options), *judges)
         view, n_trained = as_view(self.model, self.options), int(np.count_nonzero(self.targets))
-        term = newton_term(view, self.X, self.targets, self.hessian, self.seed, n_trained=n_trained, X_new=X_new)
+        targets = self.targets[:, self.known]
+        term = newton_term(view, self.X, targets, self.hessian, self.seed, n_trained=n_trained, X_new=X_new)
         return Kernel([term], *judges)
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skrdia._evidence import known_labels
 from skrdia._heads import Heads
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._outcome import Outcome, options_of, training_seed
@@ -124,13 +125,15 @@ def _standard_errors(clf: Any, rows: Rows, first: Any) -> Array:
     for fold, estimator in zip(rows.folds, first.estimators, strict=True):
         if estimator is None or fold.targets_val is None:
             continue
-        given = rows.given[fold.train]
+        view, targets = as_view(estimator, options_of(clf)), rows.given[fold.train] * rows.weight[fold.train][:, None]
+        known = known_labels(view.classes_, targets, rows.classes)
+        given = rows.given[fold.train][:, known]
         error = influence_standard_error(
-            as_view(estimator, options_of(clf)),
+            view,
             take(rows.X, fold.train),
-            given * rows.weight[fold.train][:, None],
+            targets[:, known],
             fold.X_val,
-            fold.targets_val,
+            fold.targets_val[:, known],
             clf.hessian,
             clf.random_state,
             given=given,

@@ -253,6 +253,15 @@ class Solved:
     diagnostics: dict[str, Any]
 
 
+def of_all_labels(by_label: Array, known: NDArray[np.bool_]) -> Array:
+    """With columns (n, K) for the labels that a model was not trained on: none is better for a row than those known."""
+    if known.all():
+        return by_label
+    values = np.repeat(by_label.max(axis=1, keepdims=True) + 1.0, len(known), axis=1)
+    values[:, known] = by_label
+    return values
+
+
 def solve_influence(
     view: View,
     X: Any,

@@ -47,9 +47,10 @@ from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state, gen_batches
 
-from skrdia._influence import diagnose, linearize, loss_gradients, softened, solver_of, training
+from skrdia._influence import diagnose, linearize, loss_gradients, of_all_labels, softened, solver_of, training
 from skrdia.curvature import Curvature
 from skrdia.solvers import Factor, newton_cg
 from skrdia.views import Linearization, View
@@ -250,22 +251,31 @@ class Kernel:
         Validation rows.
     targets_val : array of shape (n_val, K), or None
         Their targets.
+    known : array of shape (K,), or None
+        Which of the labels the terms know; None for all.
     """
 
-    def __init__(self, terms: list[Term], X_val: Any = None, targets_val: Array | None = None) -> None:
+    def __init__(
+        self,
+        terms: list[Term],
+        X_val: Any = None,
+        targets_val: Array | None = None,
+        known: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.terms = terms
+        self._known = np.ones(terms[0].rows.log_proba.shape[1], dtype=bool) if known is None else known
         self._X_val = X_val
         self._targets_val = targets_val
 
     @property
     def targets_val(self) -> Array:
-        """Targets of the validation rows, (n_val, K)."""
+        """Targets of the validation rows, (n_val, K), without those of labels that the terms do not know."""
         if self._targets_val is None:
             raise ValueError(
                 "X_val, y_val: this signal judges rows by validation rows, of which there are none. Pass some, or use "
                 "a signal that needs none, such as 'self-influence' or 'posterior'."
             )
-        return self._targets_val
+        return self._targets_val * self._known
 
     @cached_property
     def judges(self) -> list[Linearization]:
@@ -280,14 +290,15 @@ class Kernel:
             V, _, t, _ = term.local
             V = V @ term.correction() if leave_out else V
             total = total + np.einsum("nkq,nqr,nkr->nk", t, V, t, optimize=True)
-        return total
+        return of_all_labels(total, self._known)
 
     def influences(self, R: Array | None = None, *, leave_out: bool = False) -> Array:
         """phi (n, K) for the validation functional ``-(R * log_proba).sum()``, R (n_val, K); `leave_out` as above.
 
         R is by default that of the mean validation loss.
         """
-        R = self.targets_val / self.targets_val.sum() if R is None else R
+        own = (self.targets_val if R is None else R)[:, self._known]
+        R = own / own.sum() if R is None else own
         total: Any = 0.0
         for term, val in zip(self.terms, self.judges, strict=True):
             s = term.inverse.solve(-val.vjp(R)[:, None])[:, 0]
@@ -296,7 +307,7 @@ class Kernel:
                 total = total + np.einsum("nq,nqr,nkr->nk", dz, term.correction(), t, optimize=True)
             else:
                 total = total + term.rows.jvp(s)
-        return total
+        return of_all_labels(total, self._known)
 
     def matrix(self, given: Array, *, last: bool = False, out: Array | None = None) -> Iterator[tuple[slice, Array]]:
         """Blocks of M: validation rows, and their (B, n) influences; `given` (n, K) holds the labels that are meant.
@@ -304,11 +315,12 @@ class Kernel:
         With `last`, of the last term alone. `out` (n_val, n) is where the blocks are computed.
         """
         terms = list(zip(self.terms, self.judges, strict=True))[-1 if last else 0 :]
+        targets_val, given = self.targets_val[:, self._known], given[:, self._known]
         size = max(len(given), len(self.terms[0].view.theta))
         for block in gen_batches(len(self.targets_val), max(1, BLOCK_NUMBERS // size)):
             total = np.empty((block.stop - block.start, len(given))) if out is None else out[block]
             for i, (term, val) in enumerate(terms):
-                gradients = loss_gradients(val, self.targets_val, np.arange(block.start, block.stop))
+                gradients = loss_gradients(val, targets_val, np.arange(block.start, block.stop))
                 solutions = term.inverse.solve(gradients.T)
                 if i == 0:
                     inner(term.rows, solutions, given, out=total)

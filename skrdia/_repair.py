@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrdia._evidence import Evidence
+from skrdia._evidence import Evidence, can_judge
 from skrdia._influence import Solved
-from skrdia._rows import Fold, Rows
+from skrdia._rows import Fold, Rows, take
+from skrdia._train import predict_targets, safe_log
 from skrdia.signals._table import apply
 from skrdia.views._base import Array
 
@@ -166,8 +167,14 @@ def predicted_gain(found: Detection, labels: Array, proposed: Array) -> float:
     return float(np.nansum(found.loss_gradient * (labels - proposed))) if found.diagnostics else np.nan
 
 
-def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array, signal: Any) -> Findings:
+def _find(
+    gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array, signal: Any, is_needed: bool
+) -> Findings | None:
+    """None where the rows of a fold say nothing, which must be others unless it `is_needed`."""
     evidence = gather(fold, targets)
+    judges = evidence.targets_val
+    if not is_needed and evidence.has_influences and judges is not None and not can_judge(evidence.targets, judges):
+        return None
     estimator, solved = evidence.detection if evidence.has_influences else (None, None)
     by_label = apply(signal, evidence)
     if solved is not None:
@@ -175,6 +182,11 @@ def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array,
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_proba = np.log(evidence.confidence)
+        judged = ~np.isnan(by_label if by_label.ndim == 1 else by_label.max(axis=1))
+        unseen = judged & np.isnan(log_proba).any(axis=1)
+        if unseen.any():  # no fold could tell, and the signal has
+            own = predict_targets(evidence.model, take(evidence.X, unseen), evidence.classes)
+            log_proba[unseen] = safe_log(own)
     if by_label.ndim == 1:  # a score for the labels as they are; of the others the most probable one is best
         of_others = np.where(np.isnan(by_label)[:, None], np.nan, -log_proba)
         by_label = np.where(evidence.given > 0.0, by_label[:, None], of_others)
@@ -183,11 +195,15 @@ def _find(gather: Callable[[Fold, Array], Evidence], fold: Fold, targets: Array,
 
 def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int | None, is_judged: bool) -> Detection:
     results = Parallel(n_jobs=n_jobs if len(rows.folds) > 1 else None)(
-        delayed(_find)(gather, fold, labels, signal) for fold in rows.folds
+        delayed(_find)(gather, fold, labels, signal, len(rows.folds) == 1) for fold in rows.folds
     )
+    if all(found is None for found in results):
+        _find(gather, rows.folds[0], labels, signal, is_needed=True)
     unknown = np.full(labels.shape, np.nan)
     sums, count = np.zeros((4, *labels.shape)), np.zeros((len(labels), 1))
     for fold, found in zip(rows.folds, results, strict=True):
+        if found is None:
+            continue
         at = fold.train
         told = np.ones(len(at), dtype=bool)
         if is_judged:
@@ -197,9 +213,9 @@ def _detect_all(rows: Rows, labels: Array, gather: Any, signal: Any, n_jobs: int
         for total, part in zip(sums, (found.by_label, found.log_proba, *solved), strict=True):
             total[at[told]] += (part if len(part) == len(at) else part[at])[told]
     means = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0.0)
-    known = [found.solved for found in results if found.solved is not None]
+    known = [found.solved for found in results if found is not None and found.solved is not None]
     return Detection(
-        [found.estimator for found in results],
+        [None if found is None else found.estimator for found in results],
         by_label=means[0],
         log_proba=means[1],
         influences=means[2],

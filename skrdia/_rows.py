@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit, check_cv
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit, check_cv
 from sklearn.utils.validation import check_consistent_length
 
 from skrdia._frames import alike, concat, is_frame
@@ -338,10 +338,13 @@ def grouped_splits(
     codes: NDArray[np.intp], groups: NDArray[np.intp], n_splits: int, random_state: Any = None
 ) -> Iterator[Split]:
     """Folds of whole groups, with the classes in equal shares as far as that goes."""
-    splitter = StratifiedGroupKFold(n_splits, shuffle=random_state is not None, random_state=random_state)
+    shuffle: dict[str, Any] = {"shuffle": random_state is not None, "random_state": random_state}
+    if np.bincount(codes).max() < n_splits:  # scikit-learn stratifies only where a class can be in every fold
+        yield from GroupKFold(n_splits, **shuffle).split(codes, codes, groups)
+        return
     with warnings.catch_warnings():  # of classes that are in fewer rows than there are folds
         warnings.simplefilter("ignore", UserWarning)
-        yield from splitter.split(codes, codes, groups)
+        yield from StratifiedGroupKFold(n_splits, **shuffle).split(codes, codes, groups)
 
 
 def _check_classes(labels: NDArray[Any], training: NDArray[Any]) -> NDArray[Any]:

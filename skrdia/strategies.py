@@ -118,7 +118,7 @@ def relabel_soft(targets: Array, influences: Array, log_proba: Array, harmful: A
     if n_classes == 2:  # Eq. 12 is then exactly the flip
         return relabel(targets, influences, log_proba, harmful)
     given = (np.arange(np.count_nonzero(harmful)), targets[harmful].argmax(axis=1))
-    log_p = np.minimum(log_proba[harmful], -np.finfo(np.float64).tiny)
+    log_p = np.minimum(log_proba[harmful], -np.finfo(np.float64).eps)
     log_not_given = np.log(-np.expm1(log_p[given]))
     soft = np.clip(log_not_given[:, None] / log_p, 0.0, 1.0) / (n_classes - 1)
     soft[given] = 0.0

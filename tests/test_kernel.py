@@ -386,9 +386,13 @@ def test_bad_input():
     net, *data = fitted("mlp")
     with pytest.raises(TypeError, match="mode='perturbation' is not supported for MLPClassifier"):
         influence_matrix(net, *data, mode="perturbation")
-    alone = np.r_[np.zeros(59), 1]
-    with pytest.raises(ValueError, match="is the only one of its class"):
-        score(LogisticRegression().fit(X, alone), X, alone, X_val, y_val * 0, signal="leave-one-out")
+
+
+def test_the_only_row_of_a_class_cannot_be_left_out():
+    _, X, _, X_val, y_val = fitted("binary")
+    alone = np.arange(60) == 59
+    scores = score(LogisticRegression().fit(X, alone), X, alone, X_val, y_val > 0, signal="leave-one-out")
+    np.testing.assert_array_equal(np.isnan(scores), alone)
 
 
 def test_rows_are_not_modified():

@@ -273,16 +273,17 @@ def leave_one_out(evidence: Evidence) -> Array:
     Returns
     -------
     scores : array of shape (n,)
-        Decrease of the validation loss without the row, times n over its weight, in nats; nan for rows without weight.
+        Decrease of the validation loss without the row, times n over its weight, in nats; nan for rows without weight,
+        and for the only row of a class.
     """
-    targets, judges = evidence.targets, evidence.kernel.targets_val
+    targets, judges = evidence.targets[:, evidence.known], evidence.kernel.targets_val[:, evidence.known]
     weight = (targets * as_view(evidence.model).class_weight(targets)).sum(axis=1)
     loss, scores = validation_loss(evidence.model, evidence.X_val, judges), np.full(len(targets), np.nan)
     for i in np.flatnonzero(weight):
-        rest = targets.copy()
+        rest = evidence.targets.copy()
         rest[i] = 0.0
-        if not np.array_equal(rest.any(axis=0), targets.any(axis=0)):
-            raise ValueError(f"y: row {i} is the only one of its class, so that no model can be trained without it.")
+        if not np.array_equal(rest.any(axis=0), evidence.targets.any(axis=0)):
+            continue
         refit = fit_targets(evidence.detectors[0], evidence.X, rest, evidence.classes, seed=evidence.training_seed)
         scores[i] = (loss - validation_loss(refit, evidence.X_val, judges)) * weight.sum() / weight[i]
     return scores
