@@ -436,7 +436,7 @@ def test_errors(wine):
     fails(ValueError, "trusted has dtype int64", trusted=trusted.astype(np.int64))
     fails(ValueError, "given twice, by X_val, y_val and trusted", X_val=X, y_val=y)
     fails(ValueError, "y_val was given without X_val", trusted=None, y_val=y)
-    fails(ValueError, "X_val: X has 3 features", trusted=None, X_val=X[:, :3], y_val=y)
+    fails(ValueError, "X_val has shape", trusted=None, X_val=X[:, :3], y_val=y)
     fails(ValueError, "y_val has labels .*'brown'", trusted=None, X_val=X[:3], y_val=["red", "brown", "white"])
     fails(ValueError, "rows to train on that are not verified", sample_weight=trusted.astype(float))
     fails(ValueError, "cv=5, but only 3 rows .* label 'rose'.* or use cv=3", trusted=few)
