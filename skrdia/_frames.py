@@ -13,7 +13,7 @@ import numpy as np
 from skrdia._validation import is_sparse
 from skrdia.blocks import Blocks
 
-__all__ = ["alike", "concat", "is_frame"]
+__all__ = ["alike", "concat", "is_frame", "names_of", "numbered"]
 
 _KINDS = {
     "number": "numbers",
@@ -34,7 +34,24 @@ def concat(A: Any, B: Any) -> Any:
     """The rows of a frame above those of another one, which is alike."""
     import narwhals as nw
 
-    return nw.concat([nw.from_native(A), nw.from_native(B)]).to_native()
+    names = names_of(A)
+    both = nw.concat([nw.from_native(numbered(part, names)) for part in (A, B)]).to_native()
+    return both if _are_plain(names) else both.set_axis(A.columns, axis=1)
+
+
+def names_of(frame: Any) -> list[Any]:
+    """The names of its columns."""
+    return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
+
+
+def _are_plain(names: list[Any]) -> bool:
+    """Whether these are different strings; pandas has columns of other names too, and several of one name."""
+    return len(set(names)) == len(names) and all(isinstance(name, str) for name in names)
+
+
+def numbered(frame: Any, names: list[Any]) -> Any:
+    """A frame whose columns have the numbers of the columns as names, itself where they are plain."""
+    return frame if _are_plain(names) else frame.set_axis([str(i) for i in range(len(names))], axis=1)
 
 
 def alike(X: Any, X_val: Any) -> tuple[Any, Any]:
@@ -88,7 +105,7 @@ def _as_numbers(B: Any) -> Any:
 def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
     import narwhals as nw
 
-    names, others = list(X.columns), list(X_val.columns)
+    names, others = names_of(X), names_of(X_val)
     if sorted(map(str, names)) != sorted(map(str, others)):
         missing, strange = ([n for n in a if n not in b] for a, b in ((names, others), (others, names)))
         raise ValueError(
@@ -96,15 +113,13 @@ def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
             + (f" Missing are {missing[:10]}." if missing else "")
             + (f" Unknown are {strange[:10]}." if strange else "")
         )
-    if len(set(names)) < len(names):
-        if names == others:
-            return X, X_val
-        raise ValueError("X_val: columns of X have the same name, so that those of X_val must be in the same order.")
+    if not _are_plain(names):
+        return _pandas_alike(X, X_val, names, others)
     A = nw.from_native(X, eager_only=True)
     B = nw.from_native(X_val, eager_only=True)
     if A.implementation != B.implementation:
         B = _in_library(B, A.implementation)
-    B = nw.from_native(B.to_native()[names])
+    B = B.select(names)
     own, converted = {}, {}
     for name in names:
         a, b = _columns_alike(name, A.get_column(name), B.get_column(name))
@@ -113,6 +128,16 @@ def _frames_alike(X: Any, X_val: Any) -> tuple[Any, Any]:
         if b is not None:
             converted[name] = b
     return _with(X, own), _with(B.to_native(), converted)
+
+
+def _pandas_alike(X: Any, X_val: Any, names: list[Any], others: list[Any]) -> tuple[Any, Any]:
+    """Frames whose columns have other names than strings, or the same name, so that their order tells them apart."""
+    if names != others:
+        if len(set(names)) < len(names) or set(names) != set(others):
+            raise ValueError(f"X_val has the columns {others[:10]}, and X {names[:10]}; give both the same order.")
+        X_val = X_val[names]
+    A, B = _frames_alike(numbered(X, names), numbered(X_val, names))
+    return A.set_axis(X.columns, axis=1), B.set_axis(X.columns, axis=1)
 
 
 def _in_library(frame: Any, implementation: Any) -> Any:
@@ -157,7 +182,7 @@ def _columns_alike(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     if kinds[0] == "category":
         return _categories(name, a, b)
     native_a, native_b = a.to_native(), b.to_native()
-    if native_a.dtype == native_b.dtype:
+    if _dtype(native_a) == _dtype(native_b):
         return None, None
     if b.is_null().all():
         return None, _empty_like(native_a, native_b)
@@ -178,6 +203,10 @@ def _columns_alike(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     )
 
 
+def _dtype(column: Any) -> Any:
+    return column.dtype if hasattr(column, "dtype") else column.type
+
+
 def _numbers(a: Any, b: Any) -> tuple[Any, Any]:
     """In the type of X where that loses nothing, else both as float64."""
     if not hasattr(a, "cast"):
@@ -196,7 +225,7 @@ def _cast(b: Any, dtype: Any) -> Any:
 
 def _empty_like(a: Any, b: Any) -> Any:
     """A column without values in the type of another, where pandas would not find it."""
-    return b.cast(a.dtype) if hasattr(b, "cast") else b.astype(object)
+    return b.cast(a.dtype) if hasattr(b, "cast") else a.iloc[:0].reindex(b.index)
 
 
 def _of_values(a: Any, b: Any, values: list[Any]) -> Any:

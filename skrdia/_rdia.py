@@ -332,7 +332,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         base = self._base()
         finder = self._finder(base)
         self._check_estimators(base, finder)
-        features, rng = features_of(X), check_random_state(self.random_state)
+        rng = check_random_state(self.random_state)
         rows = split_rows(
             X,
             y,
@@ -345,6 +345,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             validation_fraction=self.validation_fraction,
             random_state=rng,
         )
+        features = features_of(X)
         with listening(print if self.verbose else None):
             heads = fit_heads(base, finder, rows)
             if self.alpha != "auto":

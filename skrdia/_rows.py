@@ -185,7 +185,7 @@ def as_indexable(X: Any) -> Any:
         return X.astype(object)
     if hasattr(X, "__array__") or hasattr(X, "__array_interface__"):
         return np.asarray(X)
-    if isinstance(X, str) or not hasattr(X, "__len__"):
+    if isinstance(X, str | dict | set) or not hasattr(X, "__len__"):
         raise ValueError(f"X is a {type(X).__name__}; expected rows: an array, a sparse matrix, a frame or a list.")
     try:
         rows = np.asarray(X)
@@ -365,18 +365,25 @@ def _splits(X: Any, y: NDArray[Any], cv: Any, groups: Any) -> list[Split]:
     else:
         splits = check_cv(cv, y, classifier=True).split(X, y, groups)
     try:
-        splits = list(splits)
-    except ValueError as error:
+        splits = [(train, test) for train, test in splits]
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"cv={cv!r} cannot split these rows: {error}"
             + ("" if groups is not None else " Pass groups to fit, if any.")
         ) from error
-    return [(_positions(train), _positions(test)) for train, test in splits]
+    if not splits:
+        raise ValueError("cv makes no split of the rows into some to train on and some to judge.")
+    return [(_positions(train, len(y)), _positions(test, len(y))) for train, test in splits]
 
 
-def _positions(rows: Any) -> NDArray[np.intp]:
+def _positions(rows: Any, n_samples: int) -> NDArray[np.intp]:
     rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows
+    rows = np.flatnonzero(rows) if rows.dtype == bool and len(rows) == n_samples else rows
+    if not rows.size:
+        raise ValueError("cv makes a fold without any row to train on, or without any to judge by.")
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_samples:
+        raise ValueError(f"cv: a fold is not one of positions of rows, which are integers from 0 to {n_samples - 1}.")
+    return rows
 
 
 def _numbered_splits(y: NDArray[Any], n_splits: int, groups: Any) -> Iterable[Split]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+import re
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,15 @@ def check_labels(y: Any, name: str = "y") -> NDArray[Any]:
     """Return y as a vector of class labels, in the caller's dtype."""
     if y is None:
         raise ValueError(f"{name}: requires y to be passed, but the target y is None")
+    try:
+        return _check_labels(y, name)
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _check_labels(y: Any, name: str) -> NDArray[Any]:
     if isinstance(y, list | tuple) and any(isinstance(value, str) for value in y):
         y = np.array([*y, None], dtype=object)[:-1]  # which numpy would make strings of
         values = _check_objects(y, name)
@@ -69,8 +78,11 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> NDAr
     """Return the weights as a new float vector; ones when None, and of a number that number for each row."""
     if sample_weight is None:
         return np.ones(n_samples)
-    if isinstance(sample_weight, Real) or getattr(sample_weight, "shape", None) == ():
-        sample_weight = np.full(n_samples, sample_weight)
+    values = np.empty(n_samples) if is_sparse(sample_weight) else np.asarray(sample_weight)
+    if values.dtype.kind in "USM":
+        raise ValueError("sample_weight holds text or times; expected one number per row of X.")
+    if values.ndim == 0:
+        sample_weight = np.full(n_samples, values)
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, copy=True, accept_sparse=False, input_name="sample_weight"
     )

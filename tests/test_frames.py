@@ -12,6 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skrdia import RDIAClassifier
 from skrdia._frames import alike, concat
+from skrdia.report import summarise
 
 LETTERS = ["a", "b", "c", "a"]
 
@@ -113,6 +114,32 @@ def test_a_column_without_values_is_of_any_type(library):
 def test_other_kinds_of_values_are_an_error_that_names_the_column(own, others, message):
     with pytest.raises(ValueError, match=message):
         alike(pd.DataFrame({"a": own}), pd.DataFrame({"a": others}))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[0, 1, 2], [("a", "x"), ("a", "y"), ("b", "x")], pd.MultiIndex.from_product([["a"], [1, 2, 3]])],
+)
+def test_columns_of_pandas_without_plain_names(names):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = pd.DataFrame(rng.normal(size=(60, 3)) + y[:, None]).set_axis(names, axis=1)
+    X_val, before = X[:20].astype(np.float32), X.copy()
+    clf = RDIAClassifier(alpha=0.1).fit(X[20:], y[20:], X_val=X_val, y_val=y[:20])
+    arrays = RDIAClassifier(alpha=0.1)
+    arrays.fit(X[20:].to_numpy(), y[20:], X_val=X_val.to_numpy(), y_val=y[:20])
+    np.testing.assert_array_equal(clf.predict_proba(X), arrays.predict_proba(X.to_numpy()))
+    pd.testing.assert_frame_equal(X, before)
+    assert len(clf.ledger_) > 0
+    summarise(clf, X[20:])
+
+
+def test_the_order_of_columns_without_plain_names():
+    X = pd.DataFrame({0: [1.0], 1: [2.0]})
+    assert list(alike(X, X[[1, 0]])[1].columns) == [0, 1]
+    twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=list("aab"))
+    with pytest.raises(ValueError, match=r"X_val has the columns \['b', 'a', 'a'\].* the same order"):
+        alike(twice, twice.set_axis(list("baa"), axis=1))
 
 
 def test_arrays_are_made_alike():

@@ -42,6 +42,7 @@ def expected_warnings():
             r"Features \[.*\] are constant",
         ):
             warnings.filterwarnings("ignore", message=f"(?s){message}", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Using the 'liblinear' solver for multiclass", category=FutureWarning)
         for message in ("invalid value encountered in divide", "divide by zero encountered in divide"):
             warnings.filterwarnings("ignore", message=message, module=r"sklearn\.feature_selection")
         yield

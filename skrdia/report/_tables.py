@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skrdia._frames import names_of, numbered
 from skrdia._rows import as_indexable, take
 from skrdia.plotting._choices import candidate_name
 from skrdia.plotting._fitted import check_n_rows
@@ -48,14 +49,16 @@ def _features(clf: Any, X: Any, rows: NDArray[np.intp]) -> list[list[tuple[str, 
     if hasattr(part, "columns"):
         import narwhals as nw
 
-        frame: Any = nw.from_native(part)
-        return [_named(frame.columns, row) for row in frame.rows()]
+        names = names_of(part)
+        frame: Any = nw.from_native(numbered(part, names))
+        return [_named(names, row) for row in frame.rows()]
     if hasattr(part, "tocsr"):
         part, names = part.tocsr(copy=True), _names(clf, X.shape[1])
         part.eliminate_zeros()
         bounds = [slice(*pair) for pair in pairwise(part.indptr)]
         return [_named([names[j] for j in part.indices[own]], part.data[own]) for own in bounds]
-    cells = np.asarray(part).reshape(len(rows), -1)
+    cells = np.asarray(part)
+    cells = cells.reshape(len(rows), int(np.prod(cells.shape[1:])))
     return [_named(_names(clf, cells.shape[1]), row) for row in cells]
 
 
