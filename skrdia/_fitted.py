@@ -32,8 +32,24 @@ def features_of(X: Any) -> dict[str, Any]:
     return vars(probe)
 
 
+def _warn_of_unknown_classes(rows: Rows) -> None:
+    """Name the classes that only verified rows have."""
+    trained = (rows.given * (rows.weight * ~rows.validation_mask)[:, None]).any(axis=0)
+    if trained.all() or rows.splits:
+        return
+    names = [repr(label) for label in rows.classes[~trained].tolist()]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    warnings.warn(
+        f"Only verified rows are labelled {', '.join(names[:_SHOWN])}{more}: no model of the other rows knows such a "
+        "label, so that by influence no row is given it. Check how it is written.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
 def warn_of_rows_left_alone(rows: Rows, scores: Array) -> None:
     """Name the classes and count the rows that could not be judged: those that were given no score."""
+    _warn_of_unknown_classes(rows)
     trained = ~rows.validation_mask & (rows.weight > 0.0)
     left = trained & np.isnan(scores)
     if not left.any() or left.sum() == trained.sum():

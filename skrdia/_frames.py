@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skrdia._validation import is_sparse
+from skrdia._validation import is_missing, is_sparse
 from skrdia.blocks import Blocks
 
 __all__ = ["alike", "concat", "is_frame", "names_of", "numbered"]
@@ -148,8 +148,14 @@ def _in_library(frame: Any, implementation: Any) -> Any:
     for name in frame.columns:
         values = frame.get_column(name)
         kind = _kind(values)
-        columns[name] = values.to_list() if kind in ("text", "category", "boolean", "other") else values.to_numpy()
+        columns[name] = values.to_numpy() if kind in ("number", "time") else _cells(values.to_list())
     return nw.from_dict(columns, backend=implementation)
+
+
+def _cells(values: list[Any]) -> list[Any]:
+    """The same with None for every cell without a value: other libraries do not know the marks of pandas."""
+    missing = is_missing(np.array([*values, None], dtype=object)[:-1])
+    return [None if gone else value for value, gone in zip(values, missing.tolist(), strict=True)]
 
 
 def _with(frame: Any, columns: dict[str, Any]) -> Any:
@@ -189,13 +195,13 @@ def _columns_alike(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     if kinds == ("number", "number"):
         return _numbers(native_a, native_b)
     if kinds[0] == kinds[1] or "other" in kinds or a.is_null().all():
-        return None, _cast(native_b, native_a.dtype)
+        return _cast(name, native_a, native_b)
     if kinds[1] == "category":
         values = b.to_list()
         if all(value is None or isinstance(value, str) for value in values) == (kinds[0] == "text"):
             return None, _of_values(native_a, native_b, values)
     if set(kinds) == {"number", "boolean"} and kinds[0] == "number":
-        return None, _cast(native_b, native_a.dtype)
+        return _cast(name, native_a, native_b)
     example = next(value for value in b.to_list() if value is not None)
     raise ValueError(
         f"X_val: column {name!r} holds {_KINDS[kinds[1]]}, such as {example!r}, where X has {_KINDS[kinds[0]]}. Write "
@@ -219,8 +225,16 @@ def _numbers(a: Any, b: Any) -> tuple[Any, Any]:
     return a.cast(pl.Float64), b.cast(pl.Float64)
 
 
-def _cast(b: Any, dtype: Any) -> Any:
-    return b.cast(dtype) if hasattr(b, "cast") else b.astype(dtype)
+def _cast(name: str, a: Any, b: Any) -> tuple[Any, Any]:
+    """X_val's column in the type of that of X, or both as objects where this one has no mark for a missing value."""
+    try:
+        if hasattr(b, "cast"):
+            return None, b.cast(a.dtype)
+        if getattr(a.dtype, "kind", "O") in "biu" and b.isna().any():
+            return a.astype(object), b.astype(object)
+        return None, b.astype(a.dtype)
+    except Exception as error:  # each library has its own
+        raise ValueError(f"X_val: column {name!r} cannot be made {a.dtype}, as in X: {error}") from error
 
 
 def _empty_like(a: Any, b: Any) -> Any:

@@ -39,6 +39,16 @@ def test_frames_of_any_two_libraries_in_any_order_of_columns(one, other):
     assert [both[name].dtype for name in both.columns] == [X[name].dtype for name in X.columns]
 
 
+@pytest.mark.parametrize("one", [0, 1])
+def test_cells_without_a_value_in_another_library(one):
+    cells = {"a": ["x", None], "b": [True, None], "c": [1.0, None], "d": ["x", "y"]}
+    X = frames(a=["x", "y"], b=[True, False], c=[1.0, 2.0], d=["x", "y"])[one]
+    X_val = frames(**cells)[1 - one]
+    both = together(X, X_val)
+    found = [[None if cell is None or cell != cell else cell for cell in both[name].to_list()] for name in both.columns]
+    assert found == [["x", "y", "x", None], [True, False, True, None], [1.0, 2.0, 1.0, None], ["x", "y", "x", "y"]]
+
+
 @pytest.mark.parametrize(
     ("dtype", "dtype_val"),
     [
@@ -108,6 +118,7 @@ def test_a_column_without_values_is_of_any_type(library):
         (["x", "y"], [True], "X_val: column 'a' holds True and False, such as True, where X has text"),
         (pd.Categorical(["x", "y"]), [1.0], "X_val: column 'a' holds values such as 1.0, where X has categories"),
         (pd.to_datetime(["2020-01-01", "2021-01-01"]), [1.0], "X_val: column 'a' holds numbers, .* where X has times"),
+        ([1, 2], np.array(["x", 1.5], dtype=object), "X_val: column 'a' cannot be made int64, as in X"),
         ([1.0, 2.0], pd.to_datetime(["2020-01-01"]), "X_val: column 'a' holds times, .* where X has numbers"),
     ],
 )

@@ -36,6 +36,7 @@ def expected_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for message in (
             "Nothing could tell whether the rows labelled",
+            "Only verified rows are labelled",
             r"\d+ rows were in no test fold",
             r"Round \d would leave no training row",
             "The groups parameter is ignored by",

@@ -46,7 +46,8 @@ def test_influences_where_only_validation_rows_have_a_class(signal):
     X_val, y_val = rows(30, seed=1)
     X, y, known = X[y != 2], y[y != 2], y_val != 2
     clf = RDIAClassifier(alpha=0.5, signal=signal, strategy="none", compute_std=True)
-    clf.fit(X, y, X_val=X_val, y_val=y_val)
+    with pytest.warns(UserWarning, match="Only verified rows are labelled 2"):
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
     model = LogisticRegression().fit(X, y)
     expected = score(model, X, y, X_val[known], y_val[known], signal=signal)
     share = known.mean() if signal == "average-absolute-influence" else 1.0  # the mean over all validation rows

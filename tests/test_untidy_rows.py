@@ -106,10 +106,11 @@ def test_a_class_that_only_verified_rows_have(params, beside):
     known = trusted | (y != 2)
     X, y, trusted = X[known], y[known], trusted[known]
     clf = RDIAClassifier(LogisticRegression(), **params)
+    data = {"X": X, "y": y, "trusted": trusted}
     if beside:
-        clf.fit(X[~trusted], y[~trusted], X_val=X[trusted], y_val=y[trusted])
-    else:
-        clf.fit(X, y, trusted=trusted)
+        data = {"X": X[~trusted], "y": y[~trusted], "X_val": X[trusted], "y_val": y[trusted]}
+    with pytest.warns(UserWarning, match="Only verified rows are labelled 2: no model of the other rows knows"):
+        clf.fit(**data)
     assert clf.classes_.tolist() == [0, 1, 2]
     attributes_agree(clf, (~trusted).sum() if beside else len(y))
     if params.get("refit_on") != "train":
