@@ -152,7 +152,9 @@ def _untyped(path: Any, name: str, stored: Any) -> Column:
 
 def _fits(cell: Any, dtype: np.dtype[Any]) -> bool:
     try:
-        return repr(to_list(np.array([cell], dtype=object).astype(dtype))) == repr([cell])
+        with warnings.catch_warnings():  # numpy below 2 warns of numbers that are out of range
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return repr(to_list(np.array([cell], dtype=object).astype(dtype))) == repr([cell])
     except (TypeError, ValueError, OverflowError):
         return False
 
