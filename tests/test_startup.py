@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -184,7 +185,8 @@ def test_a_signal_while_a_module_is_loaded(table, module, number):
     (table / "path" / f"{module}.py").write_text(slow, encoding="utf-8")
     line = [sys.executable, "-m", "skrdia", "audit", "t.csv", "--label", "y"]
     environment = os.environ | {"PYTHONPATH": str(table / "path")}
-    with subprocess.Popen(line, cwd=table, env=environment, stderr=subprocess.PIPE, text=True) as ran:
+    options = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL)}  # as if not run in the background
+    with subprocess.Popen(line, cwd=table, env=environment, stderr=subprocess.PIPE, text=True, **options) as ran:
         assert ran.stderr.readline() == "loading\n"
         ran.send_signal(number)
         assert ran.stderr.read() == INTERRUPTED
