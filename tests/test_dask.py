@@ -82,6 +82,7 @@ def test_the_fit_is_that_of_rows_in_memory(client, kind):
         assert model.feature_names_in_.tolist() == [f"c{j}" for j in range(12)]
 
 
+@pytest.mark.slow
 def test_more_classes_and_weights(client):
     X, y = make_classification(600, 8, n_informative=6, n_classes=3, random_state=0)
     weight = RNG.uniform(0.5, 2.0, 600)
@@ -91,6 +92,7 @@ def test_more_classes_and_weights(client):
         assert_allclose(model.coef_, known.coef_, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hessian", ["newton-cg", "direct"])
 def test_influence(client, hessian):
     model = InMemory(tol=1e-9).fit(X, Y)
@@ -102,6 +104,7 @@ def test_influence(client, hessian):
     assert_allclose(clf.label_influences_.compute(), given.by_label, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_same_blocks_in_this_process(client):
     """The sums are made in the same order, so that rounding is the same too."""
     S = sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0.0))
@@ -130,6 +133,7 @@ PARAMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", PARAMS, ids=str)
 def test_rdia_is_that_of_rows_in_memory(client, params):
     clf = RDIAClassifier(LogisticRegression(tol=1e-7), **params)
@@ -176,12 +180,14 @@ def test_auto(client):
     assert np.abs(proba[0] - proba[1]).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_held_out_rows_do_not_depend_on_the_cluster(client):
     fits = [RDIAClassifier(BASE, alpha=0.3, random_state=0).fit(lazy(X), lazy(Y)) for _ in range(2)]
     assert_array_equal(fits[0].validation_mask_.compute(), fits[1].validation_mask_.compute())
     assert 0.2 < fits[0].validation_mask_.mean().compute() < 0.4
 
 
+@pytest.mark.slow
 def test_changed_partitions_give_the_same_numbers(client):
     fits = [
         RDIAClassifier(LogisticRegression(tol=1e-8, solver="newton-cg"), alpha=0.3).fit(
@@ -220,6 +226,7 @@ def test_bad_input_is_named(client, change, error, message):
         clf.fit(arguments.pop("X"), arguments.pop("y"), **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     parse_version(distributed.__version__) < parse_version("2026.1"),
     reason="a search through joblib hangs on an in-process cluster of distributed 2025.1",

@@ -293,7 +293,8 @@ def test_texts_in_any_container(container, source, alpha):
     assert clf.relabeled_y_.shape == clf.harmful_mask_.shape == (160 if source == "X_val" else 240,)
 
 
-@pytest.mark.parametrize("container", ["list", pytest.param("series", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("container", ["list", "series"])
 def test_everything_else_takes_texts(container, tmp_path):
     X, y, trusted, _ = texts()
     X = TEXTS[container](X)

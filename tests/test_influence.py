@@ -242,6 +242,7 @@ def test_standard_error_for_other_models(table3):
         np.testing.assert_allclose(influence(*args, hessian="direct", std=True).standard_error, expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_standard_error_in_little_memory():
     """Neither (n_val, n) nor (n_val, p) is formed: the peak is far below either, for long and for wide tables."""
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def net(**params):
     return RDIALSClassifier(Net, **(defaults | params))
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found_and_repaired(digits):
     X, noisy, y, flipped, X_test, y_test = digits
     clf = net(lr=0.01).fit(X, noisy, flipped=flipped)

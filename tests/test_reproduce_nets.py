@@ -230,6 +230,7 @@ def test_bad_options(images):
         assert message in " ".join(result.output.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_missing_torch_names_the_extra(images):
     """In another process, where importing skorch fails."""
     code = (

@@ -43,6 +43,7 @@ def test_cells(kind, rate):
         assert len(np.unique(data.y[data.bad])) == 1
 
 
+@pytest.mark.slow
 def test_cells_of_images():
     try:
         for name in ("mnist", "cifar10"):

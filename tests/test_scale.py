@@ -28,7 +28,8 @@ def peak(function):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("n_classes", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_million_parameters(n_classes):
     """The peak is a few dozen parameter vectors (lbfgs keeps 20), far below the (n, p) array of 16 GB."""
     X, y = wide_table(d=1_000_000 if n_classes == 2 else 1_000_000 // n_classes, n_classes=n_classes)

@@ -243,6 +243,7 @@ def test_refit_on(table, refit_on):
     assert clf.score(table.X_test, table.y_test) > 0.9
 
 
+@pytest.mark.slow
 def test_numbers_and_auto_in_one_search(table):
     search = GridSearchCV(RDIAClassifier(random_state=0), {"alpha": ["auto", 0.1, 0.7]}, cv=2, error_score="raise")
     search.fit(table.X, table.y, **table.val)
@@ -257,6 +258,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", OTHERS, ids=lambda base: type(base).__name__)
 def test_any_base_estimator_with_another_detector(base):
     data = make_table("cancer", rate=0.3)
@@ -370,6 +372,7 @@ def test_candidates_do_not_warn_each(table):
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_frames_reach_a_base_estimator_that_reads_them(table):
     import pandas as pd
 
