@@ -30,6 +30,7 @@ from skrdia._noise_model import apply_channel, channel_of
 from skrdia._outcome import options_of, signal_name
 from skrdia._progress import listening
 from skrdia._repair import entry, propose, sentence
+from skrdia._rows import check_judged
 from skrdia._train import safe_log
 from skrdia._tuning import Choice, Problem, choose
 from skrdia._validation import check_labels, encode, one_hot
@@ -167,27 +168,21 @@ def _read(
     judges = (
         (blocks, blocks.hold(given * (weight * mask)[:, None])) if X_val is None else _outside(X_val, y_val, classes)
     )
-    _warn_of_unjudged(classes, np.asarray(judges[1].sum(axis=0)))
+    source = "y_val" if X_val is not None else "validation_fraction" if trusted is None else "trusted"
+    totals = np.asarray(judges[1].sum(axis=0))
+    check_judged(totals, classes, source)
+    if not totals.all():
+        _warn_of_unjudged(classes[totals == 0.0])
     return _Rows(blocks, y, classes, given, training, mask, fold, judges, X_val is not None)
 
 
-def _warn_of_unjudged(classes: NDArray[Any], totals: Array) -> None:
-    if not totals.any():
-        raise ValueError(
-            "trusted, X_val: no validation row has a positive sample_weight. Mark other rows, or pass some."
-        )
-    if np.count_nonzero(totals) == 1:
-        raise ValueError(
-            f"trusted, y_val: the validation rows are all of class {classes[totals > 0.0].tolist()}. Judged by them, "
-            "every row of another class would look harmful. Add rows of other classes."
-        )
-    if (totals == 0.0).any():
-        warnings.warn(
-            f"No verified row has the labels {classes[totals == 0.0][:10].tolist()}, so nothing could tell whether the "
-            "rows labelled so are right. They are left as they are. Verify some rows of such labels.",
-            UserWarning,
-            stacklevel=4,
-        )
+def _warn_of_unjudged(classes: NDArray[Any]) -> None:
+    warnings.warn(
+        f"No verified row has the labels {classes[:10].tolist()}, so nothing could tell whether the rows labelled so "
+        "are right. They are left as they are. Verify some rows of such labels.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _outside(X_val: Any, y_val: Any, classes: NDArray[Any]) -> tuple[Any, Any]:

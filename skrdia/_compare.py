@@ -403,10 +403,9 @@ def _check_counts(table: Table, cv: int, n_repeats: int) -> None:
 def _parts(table: Table, cv: int, n_repeats: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
     """The rows that judge each split: every class of two verified rows is in two parts."""
     judges = np.flatnonzero(table.trusted)
-    splitter = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
     codes = np.unique(table.y[judges], return_inverse=True)[1]
-    if np.bincount(codes).max() < cv:
-        splitter = RepeatedKFold(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
+    kind = RepeatedStratifiedKFold if np.bincount(codes).max() >= cv else RepeatedKFold
+    splitter = kind(n_splits=cv, n_repeats=n_repeats, random_state=rng.randint(2**31 - 1))
     with warnings.catch_warnings():  # of classes with fewer rows than parts
         warnings.simplefilter("ignore", UserWarning)
         return [judges[test] for _, test in splitter.split(judges, codes)]

@@ -20,7 +20,7 @@ from skrdia._kernel import Kernel, newton_term
 from skrdia._noise_model import label_posterior
 from skrdia._rows import Split, as_indexable, grouped_splits, stack, take
 from skrdia._stacking import stacking_weights
-from skrdia._train import fit_targets, is_net, predict_targets
+from skrdia._train import fit_targets, is_net, known_labels, predict_targets
 from skrdia.views import as_view, has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
@@ -34,7 +34,6 @@ __all__ = [
     "folds",
     "group_folds",
     "interleaved_folds",
-    "known_labels",
     "out_of_fold",
 ]
 
@@ -107,7 +106,7 @@ def detect(
         )
     estimator = train(estimator, X, targets, classes, judges=judges, seed=seed)
     view = as_view(estimator, options)
-    known = known_labels(view.classes_, targets, classes)
+    known = known_labels(view.classes_, classes, targets)
     solved = solve_influence(view, X, targets[:, known], X_val, targets_val[:, known], hessian, random_state)
     return estimator, solved if known.all() else _of_all_classes(solved, known)
 
@@ -116,17 +115,6 @@ def can_judge(targets: Array, targets_val: Array) -> bool:
     """Whether there are influences: two classes to train on, and a validation row of a class that is trained on."""
     trained = targets.any(axis=0)
     return bool(trained.sum() > 1 and targets_val[:, trained].any())
-
-
-def known_labels(own: NDArray[Any], targets: Array, classes: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the `classes` (K,) are `own` classes of a model that was trained on the targets (n, K)."""
-    known = np.array([label in set(own.tolist()) for label in classes.tolist()])
-    if known.sum() < len(own) or not known[targets.any(axis=0)].all():
-        raise ValueError(
-            f"base_estimator has classes {own.tolist()}, but the training labels y are {classes.tolist()}; a frozen "
-            "estimator must have been fitted on the same labels."
-        )
-    return known
 
 
 def _of_all_classes(solved: Solved, known: NDArray[np.bool_]) -> Solved:
@@ -311,7 +299,7 @@ class Evidence:
     @cached_property
     def known(self) -> NDArray[np.bool_]:
         """Which of the labels the model knows, (K,); the rows of a fold need not have all."""
-        return known_labels(self.model.classes_, self.targets, self.classes)
+        return known_labels(self.model.classes_, self.classes, self.targets)
 
     @cached_property
     def kernel(self) -> Kernel:

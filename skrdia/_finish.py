@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from skrdia._evidence import known_labels
 from skrdia._heads import Heads
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._outcome import Outcome, options_of, training_seed
 from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import predicted_gain
 from skrdia._rows import Rows, stack, take
-from skrdia._train import fine_tune, fit_targets, predict_targets, scale_logits
+from skrdia._train import fine_tune, fit_targets, known_labels, predict_targets, scale_logits
 from skrdia._tuning import cross_entropy
 from skrdia._tuning_nets import NO_MORE
 from skrdia.views import as_view
@@ -126,7 +125,7 @@ def _standard_errors(clf: Any, rows: Rows, first: Any) -> Array:
         if estimator is None or fold.targets_val is None:
             continue
         view, targets = as_view(estimator, options_of(clf)), rows.given[fold.train] * rows.weight[fold.train][:, None]
-        known = known_labels(view.classes_, targets, rows.classes)
+        known = known_labels(view.classes_, rows.classes, targets)
         given = rows.given[fold.train][:, known]
         error = influence_standard_error(
             view,

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from skrdia._blocks import as_blocks
 from skrdia._rows import Rows, stack, take
-from skrdia.views._heads import Head, Part, Renditions, fit_head, tail_with
+from skrdia.views._heads import Head, Part, Renditions, fit_head, same, tail_with
 
 __all__ = ["Heads", "fit_heads"]
 
@@ -51,7 +51,7 @@ class Heads:
 def fit_heads(base: Any, finder: Any, rows: Rows) -> Heads:
     """Fit the heads on all rows that train or judge; the finder may be the base estimator."""
     if as_blocks(rows.X) is not None:
-        return Heads(base, finder, rows, _same, base)
+        return Heads(base, finder, rows, same, base)
     everything = rows.X if rows.outside is None else stack(rows.X, rows.outside[0])
     given = rows.given if rows.outside is None else np.vstack([rows.given, rows.outside[1]])
     weight = rows.weight if rows.outside is None else np.append(rows.weight, rows.outside[1].sum(axis=1))
@@ -64,10 +64,6 @@ def fit_heads(base: Any, finder: Any, rows: Rows) -> Heads:
         return Heads(head.tail, other.tail, rows, head.join, base)
     both = _seen_as(rows, Renditions([head.X, other.X]), everything)
     return Heads(_of_part(0, head), _of_part(1, other), both, _Joined(head.join), base)
-
-
-def _same(fitted: Any) -> Any:
-    return fitted
 
 
 def _of_part(number: int, head: Head) -> Any:

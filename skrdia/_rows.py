@@ -27,6 +27,7 @@ __all__ = [
     "Split",
     "as_indexable",
     "check_groups",
+    "check_judged",
     "check_outside",
     "check_pair",
     "check_trusted",
@@ -126,7 +127,9 @@ def split_rows(
     folds = _folds(X, targets, mask, outside, splits)
     if cv is None:
         sources = [name for name, value in (("trusted", trusted), ("y_val", y_val)) if value is not None]
-        _check_judged(folds, classes, " and ".join(sources) or "validation_fraction")
+        of_judges = folds[0].targets_val
+        assert of_judges is not None
+        check_judged(of_judges.sum(axis=0), classes, " and ".join(sources) or "validation_fraction")
     return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers)
 
 
@@ -160,17 +163,19 @@ def joined(labels: NDArray[Any], y_val: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([labels, same if np.array_equal(same, y_val) else y_val])
 
 
-def _check_judged(folds: list[Fold], classes: NDArray[Any], source: str) -> None:
-    """Raise where nothing can be judged; where only some classes cannot, their rows are left as they are."""
-    totals = [fold.targets_val.sum(axis=0) for fold in folds if fold.targets_val is not None]
-    if not any(total.any() for total in totals):
+def check_judged(totals: Array, classes: NDArray[Any], source: str) -> None:
+    """Raise where nothing can be judged, for the weight (K,) of the validation rows of each class.
+
+    Where only some classes cannot, their rows are left as they are.
+    """
+    if not totals.any():
         raise ValueError(
             f"{source}: no validation row has a positive sample_weight, so that nothing can be judged. Give them "
             "weights, or other validation rows."
         )
-    if len(folds) == 1 and np.count_nonzero(totals[0]) == 1:
+    if np.count_nonzero(totals) == 1:
         raise ValueError(
-            f"{source}: the validation rows are all of class {classes[totals[0] > 0.0].tolist()}. Judged by them, "
+            f"{source}: the validation rows are all of class {classes[totals > 0.0].tolist()}. Judged by them, "
             "every row of another class would look harmful. Add rows of other classes, or hold out more rows."
         )
 

@@ -26,10 +26,19 @@ from skrdia.views import capability, draft
 from skrdia.views._base import Array
 from skrdia.views._heads import Part, fit_transform_head, resamplers
 
+__all__ = [
+    "fine_tune",
+    "fit_targets",
+    "is_net",
+    "known_labels",
+    "predict_targets",
+    "safe_log",
+    "scale_logits",
+    "takes_weights",
+]
+
 _SOFT = 2.0
 """Labels per row from which on a row for each of them costs more than passes over soft targets."""
-
-__all__ = ["fine_tune", "fit_targets", "is_net", "predict_targets", "safe_log", "scale_logits", "takes_weights"]
 
 
 def fit_targets(
@@ -206,16 +215,23 @@ def scale_logits(estimator: Any, factor: float, X: Any) -> Any:
 def predict_targets(estimator: Any, X: Any, classes: NDArray[Any]) -> Array:
     """Probabilities (n, K) of all `classes`; zero for those that the estimator was not trained on."""
     own = estimator.classes_
-    unknown = np.setdiff1d(own, classes) if own.dtype.kind == classes.dtype.kind else own[~np.isin(own, classes)]
-    if len(unknown):
-        raise ValueError(
-            f"base_estimator has classes {own.tolist()}, but the training labels y are {classes.tolist()}; a frozen "
-            "estimator must have been fitted on the same labels."
-        )
+    known_labels(own, classes)
     proba = np.zeros((_num_samples(X), len(classes)))
     if len(proba):
         proba[:, np.searchsorted(classes, own)] = estimator.predict_proba(X)
     return proba
+
+
+def known_labels(own: NDArray[Any], classes: NDArray[Any], targets: Array | None = None) -> NDArray[np.bool_]:
+    """Which of the `classes` (K,) are `own` classes of a model, which has those of its training targets (n, K)."""
+    labels = set(own.tolist())
+    known = np.array([label in labels for label in classes.tolist()])
+    if known.sum() < len(own) or (targets is not None and not known[targets.any(axis=0)].all()):
+        raise ValueError(
+            f"base_estimator has classes {own.tolist()}, but the training labels y are {classes.tolist()}; a frozen "
+            "estimator must have been fitted on the same labels."
+        )
+    return known
 
 
 def safe_log(proba: Array) -> Array:

@@ -37,6 +37,7 @@ __all__ = [
     "fitted_head",
     "learns_from_labels",
     "resamplers",
+    "same",
     "tail_with",
     "without_resamplers",
 ]
@@ -147,7 +148,8 @@ class Head:
     join: Callable[[Any], Any]
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """What a head without steps makes of rows, and what joins its tail."""
     return value
 
 
@@ -173,16 +175,16 @@ def fit_head(estimator: Any, X: Any, y: NDArray[Any], weight: Array) -> Head:
         head = fitted_head(estimator.estimator, X, everything=True)
         return Head(head.X, FrozenEstimator(head.tail), head.transform, lambda fitted: estimator)
     if not hasattr(estimator, "steps"):
-        return Head(X, estimator, _same, _same)
+        return Head(X, estimator, same, same)
     n_steps = _length(estimator)
-    transform, Z, fitted = _same, X, []
+    transform, Z, fitted = same, X, []
     if n_steps > 0:
         head, Z = fit_transform_head(clone(estimator), X, y, weight, n_steps)
         transform, fitted = head.transform, head.steps
     rest = clone(estimator)
     rest.steps = rest.steps[n_steps:]
     if len(rest.steps) > 1:
-        return Head(Z, rest, transform, _Joined(estimator, fitted, _same))
+        return Head(Z, rest, transform, _Joined(estimator, fitted, same))
     inner = fit_head(rest.steps[0][1], Z, y, weight)
     return Head(inner.X, inner.tail, _Chain(transform, inner.transform), _Joined(estimator, fitted, inner.join))
 
@@ -192,14 +194,14 @@ def fitted_head(estimator: Any, X: Any, *, everything: bool = False) -> Head:
     if isinstance(estimator, FrozenEstimator):
         return fitted_head(estimator.estimator, X, everything=True)
     if not hasattr(estimator, "steps"):
-        return Head(X, estimator, _same, _same)
+        return Head(X, estimator, same, same)
     n_steps = len(estimator.steps) - 1 if everything else _length(estimator)
-    transform = estimator[:n_steps].transform if n_steps else _same
+    transform = estimator[:n_steps].transform if n_steps else same
     Z = transform(X)
     if n_steps < len(estimator.steps) - 1:
-        return Head(Z, estimator[n_steps:], transform, _same)
+        return Head(Z, estimator[n_steps:], transform, same)
     inner = fitted_head(estimator.steps[-1][1], Z, everything=everything)
-    return Head(inner.X, inner.tail, _Chain(transform, inner.transform), _same)
+    return Head(inner.X, inner.tail, _Chain(transform, inner.transform), same)
 
 
 def tail_with(estimator: Any, params: dict[str, Any]) -> Any:
