@@ -91,11 +91,20 @@ class _Rows:
 
 
 def fit_on_cluster(
-    clf: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: ArrayLike | None, trusted: Any, groups: Any
+    clf: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any,
+    y_val: ArrayLike | None,
+    trusted: Any,
+    groups: Any,
+    y_given: Any = None,
 ) -> Any:
     """`RDIAClassifier.fit` for a Dask array or data frame X."""
-    if groups is not None:
-        raise ValueError("groups needs all rows in memory; for rows of Dask leave it out.")
+    for name, value in (("groups", groups), ("y_given", y_given)):
+        if value is not None:
+            raise ValueError(f"{name} needs all rows in memory; for rows of Dask leave it out.")
     base = LogisticRegression() if clf.base_estimator is None else clf.base_estimator
     finder = base if clf.influence_estimator is None else clf.influence_estimator
     _check(clf, base, finder)

@@ -234,6 +234,9 @@ class Evidence:
         Numbers of the groups of rows of which none is on both sides of a fold.
     groups_val : array of shape (n_val,) or None
         The same of the trusted rows.
+    given_val : array of shape (n_val, K) or None
+        One in the column of the label that each trusted row came with before it was verified; zeros where that is not
+        known, and None where it is known of none.
     """
 
     detectors: list[Any]
@@ -255,6 +258,7 @@ class Evidence:
     companions: list[Any] = field(default_factory=list)
     groups: NDArray[np.intp] | None = None
     groups_val: NDArray[np.intp] | None = None
+    given_val: Array | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the kernel and the features, which are computed again when asked for."""

@@ -169,6 +169,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
         clf.best_epoch,
         None if rows.groups is None else rows.groups[judges.train],
         rows.groups_val,
+        rows.given_val,
     )
 
 
@@ -209,6 +210,7 @@ def _rounds(
             training_seed(clf),
             groups=None if rows.groups is None else rows.groups[fold.train],
             groups_val=None if fold.X_val is None or rows.splits else rows.groups_val,
+            given_val=None if fold.X_val is None or rows.splits else rows.given_val,
         )
 
     return repair(

@@ -287,6 +287,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         y_val: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        y_given: ArrayLike | None = None,
     ) -> RDIAClassifier:
         """Train on repaired labels.
 
@@ -312,6 +313,10 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         groups : array-like of shape (n_samples,), default=None
             The group of each row, such as the patient it is of. Rows of one group never stand on both sides of a split:
             of `cv`, of ``alpha="auto"``, of out-of-fold probabilities, or of the hold-out. Rows of `X_val` are in none.
+        y_given : array-like of shape (n_samples,), default=None
+            The label that each row of X came with before anyone looked at it, of the type of y; None, nan and ``pd.NA``
+            stand for one that is not known. Those of `trusted` rows are used: beside the right label in y they show
+            which labels are taken for which. Other rows came with their label in y, so theirs are missing, or the same.
 
         Returns
         -------
@@ -328,7 +333,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         if is_dask(X):
             from skrdia._cluster import fit_on_cluster  # loads dask
 
-            return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted, groups)
+            return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted, groups, y_given)
         base = self._base()
         finder = self._finder(base)
         self._check_estimators(base, finder)
@@ -341,6 +346,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             y_val=y_val,
             trusted=trusted,
             groups=groups,
+            y_given=y_given,
             cv=self.cv,
             validation_fraction=self.validation_fraction,
             random_state=rng,

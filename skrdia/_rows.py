@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from sklearn.utils.validation import check_consistent_length
 
 from skrdia._frames import alike, concat, is_frame
+from skrdia._pairs import check_given
 from skrdia._sklearn import _safe_indexing
 from skrdia._validation import check_labels, check_sample_weight, encode, is_missing, one_hot
 from skrdia.blocks import RowBlocks
@@ -58,7 +59,8 @@ class Rows:
 
     `given` (n, K) has a one in the column of each row's label, `weight` (n,) the sample weights. `folds` has one entry,
     or one for each split of `cv`, which `splits` then holds. `outside` holds validation rows that are not rows of X,
-    with their targets. `groups` (n,) numbers the groups of rows that belong together, where there are any.
+    with their targets. `groups` (n,) numbers the groups of rows that belong together, where there are any. `came` (n,)
+    has the class that each trusted row came with, -1 where that is not known, or is None.
     """
 
     X: Any
@@ -71,6 +73,7 @@ class Rows:
     outside: tuple[Any, Array] | None = None
     splits: list[Split] = field(default_factory=list)
     groups: NDArray[np.intp] | None = None
+    came: NDArray[np.intp] | None = None
 
     def without_judges(self) -> Rows:
         """The same with a single fold of all rows: they are scored out of fold, and nothing is held back to judge."""
@@ -90,6 +93,21 @@ class Rows:
         n_outside = 0 if self.outside is None else len(self.outside[1])
         return np.concatenate([self.groups[self.validation_mask], self.groups.max() + 1 + np.arange(n_outside)])
 
+    @property
+    def given_val(self) -> Array | None:
+        """One in the column of the label that each validation row of the only fold came with, (n_val, K).
+
+        A row of which that is not known, as of those of `outside`, is zero; None where it is known of none.
+        """
+        if self.came is None:
+            return None
+        inside = self.came[self.validation_mask]
+        n_outside = 0 if self.outside is None else len(self.outside[1])
+        given = np.zeros((len(inside) + n_outside, len(self.classes)))
+        known = np.flatnonzero(inside >= 0)
+        given[known, inside[known]] = 1.0
+        return given
+
 
 def split_rows(
     X: Any,
@@ -100,6 +118,7 @@ def split_rows(
     y_val: ArrayLike | None = None,
     trusted: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    y_given: ArrayLike | None = None,
     cv: Any = None,
     validation_fraction: float = 0.3,
     random_state: Any = None,
@@ -119,6 +138,7 @@ def split_rows(
         mask = hold_out(y, weight, validation_fraction, random_state, numbers)
     classes = _check_classes(labels, y[(weight > 0.0) & ~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))
+    came = check_given(y_given, y, None if trusted is None else mask, classes)
     targets = given * weight[:, None]
     outside = None
     if X_val is not None:
@@ -130,7 +150,7 @@ def split_rows(
         of_judges = folds[0].targets_val
         assert of_judges is not None
         check_judged(of_judges.sum(axis=0), classes, " and ".join(sources) or "validation_fraction")
-    return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers)
+    return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers, came)
 
 
 def _folds(

@@ -60,7 +60,11 @@ _SMALLEST_WEIGHT = 0.01
 
 @dataclass(frozen=True)
 class Problem:
-    """The data of a choice. `targets_val` (n_val, K) holds the weights of the validation rows."""
+    """The data of a choice. `targets_val` (n_val, K) holds the weights of the validation rows.
+
+    `given_val` (n_val, K) has a one in the column of the label that each of them came with, and zeros where that is not
+    known; it is None where it is known of none.
+    """
 
     base: Any
     detectors: dict[float | str, Any]
@@ -77,6 +81,7 @@ class Problem:
     best_epoch: bool = True
     groups: NDArray[np.intp] | None = None
     groups_val: NDArray[np.intp] | None = None
+    given_val: Array | None = None
 
     @property
     def left_alone(self) -> NDArray[np.bool_]:
@@ -112,6 +117,7 @@ class Problem:
             targets_val=self.targets_val[val],
             groups=None if self.groups is None else self.groups[train],
             groups_val=None if self.groups_val is None else self.groups_val[val],
+            given_val=None if self.given_val is None else self.given_val[val],
         )
 
 
@@ -197,6 +203,7 @@ def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidenc
         best_epoch=problem.best_epoch,
         groups=problem.groups,
         groups_val=problem.groups_val,
+        given_val=problem.given_val,
     )
 
 

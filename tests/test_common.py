@@ -26,7 +26,7 @@ def test_estimator_checks(estimator, check):
 
 def test_routable_metadata():
     requests = RDIAClassifier().get_metadata_routing().fit.requests
-    assert set(requests) == {"sample_weight", "X_val", "y_val", "trusted", "groups"}
+    assert set(requests) == {"sample_weight", "X_val", "y_val", "trusted", "groups", "y_given"}
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])

@@ -208,6 +208,7 @@ def test_changed_partitions_give_the_same_numbers(client):
         ({"params": {"hessian": "lissa"}}, ValueError, "hessian='lissa' needs all rows"),
         ({"params": {"cv": 3, "alpha": 0.5}}, ValueError, "cv needs all rows"),
         ({"params": {"compute_std": True}}, ValueError, "compute_std=True needs all rows"),
+        ({"y_given": Y}, ValueError, "y_given needs all rows in memory"),
         ({"y": lazy(Y[:10])}, ValueError, "y has 10"),
         ({"y": lazy(np.full(N, "no"))}, ValueError, "1 class"),
         ({"trusted": lazy(TRUSTED.astype(int))}, ValueError, "trusted has dtype int64, expected bool"),
