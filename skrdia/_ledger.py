@@ -339,11 +339,13 @@ class Ledger(Filed):
         y_val: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        y_given: ArrayLike | None = None,
     ) -> Any:
         """Fit again, with the decisions honoured: every row that was decided on is trusted from then on.
 
         An accepted row has its new label, or is left out where it was dropped (for one that was softened or flagged the
         new label is the given one); a rejected row has its given label; and a row whose label was set has that one.
+        With which label each of them came is known too, and so passed on as `y_given`.
 
         Parameters
         ----------
@@ -364,6 +366,9 @@ class Ledger(Filed):
             first fit are trusted again; where a file did not keep them, some are held out anew.
         groups : array-like of shape (n_samples,), default=None
             The group of each row, as in the first fit.
+        y_given : array-like of shape (n_samples,), default=None
+            The label that each row came with, for further rows than those that were decided on and those of the first
+            fit, whose labels are remembered; where a file did not keep these, pass them again.
 
         Returns
         -------
@@ -378,8 +383,10 @@ class Ledger(Filed):
             no room for trusted rows.
         """
         book, decided = self._book, np.flatnonzero(self._book.columns["decision"] != "")
-        data = honoured(book, clf, y, sample_weight, X_val, trusted, check_groups(groups, len(np.asarray(y))))
-        fitted = clone(clf).fit(X, data.y, data.weight, X_val=X_val, y_val=y_val, trusted=data.trusted, groups=groups)
+        numbers = check_groups(groups, len(np.asarray(y)))
+        data = honoured(book, clf, y, sample_weight, X_val, trusted, numbers, y_given)
+        rows = {"X_val": X_val, "y_val": y_val, "trusted": data.trusted, "groups": groups, "y_given": data.given}
+        fitted = clone(clf).fit(X, data.y, data.weight, **rows)
         fitted.ledger_ = Ledger(continued(fitted.ledger_._book, book, decided))
         return fitted
 

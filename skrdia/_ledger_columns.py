@@ -52,7 +52,8 @@ class Book:
 
     `history` holds the decisions, the last one last, each with what it replaced: `row` (positions in X), `decision` and
     `new_label`. `validation` (n_samples,) marks the validation rows of X, without those that decisions made trusted,
-    and `outside` tells whether there were others. What was not kept in a file is None.
+    and `outside` tells whether there were others. `came` has trusted rows, `row`, with the `label` that each came with.
+    What was not kept in a file is None.
     """
 
     columns: dict[str, Column]
@@ -60,6 +61,7 @@ class Book:
     classes: Column | None = None
     validation: NDArray[np.bool_] | None = None
     outside: bool | None = None
+    came: dict[str, Column] | None = None
     history: list[dict[str, Column]] = field(default_factory=list)
 
 

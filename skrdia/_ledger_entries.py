@@ -76,7 +76,15 @@ def enter(clf: Any, rows: Rows, outcome: Outcome) -> Book:
         "decision": as_column([""] * len(at)),
     }
     classes = as_column(rows.classes)
-    return Book(columns, len(rows.y), classes, rows.validation_mask.copy(), rows.outside is not None)
+    return Book(columns, len(rows.y), classes, rows.validation_mask.copy(), rows.outside is not None, _came(rows))
+
+
+def _came(rows: Rows) -> dict[str, NDArray[Any]] | None:
+    """The trusted rows of which it is known with which label they came."""
+    if rows.came is None:
+        return None
+    at = np.flatnonzero(rows.came >= 0)
+    return {"row": at, "label": as_column(rows.classes[rows.came[at]])}
 
 
 def _actions(given: Array, labels: Array, codes: NDArray[np.intp]) -> NDArray[Any]:

@@ -19,6 +19,7 @@ __all__ = ["read_json", "write_json"]
 
 _FORMAT = 1
 _KEYS = ("skrdia_ledger", "n_samples", "classes", "validation_rows", "outside", "columns", "history")
+_CAME = ("row", "label")
 _STEP = ("row", "decision", "new_label")
 _KINDS = {"int": "iu", "float": "f", "text": "O"}
 _DTYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|M8\[[un]s\]|O)")
@@ -35,6 +36,8 @@ def write_json(path: Any, book: Book) -> None:
         "columns": {name: _typed(column) for name, column in book.columns.items()},
         "history": [{name: _typed(column) for name, column in step.items()} for step in book.history],
     }
+    if book.came is not None:
+        content["came"] = {name: _typed(column) for name, column in book.came.items()}
     with replacing(path) as part, open(part, "x", encoding="utf-8") as file:
         json.dump(content, file, allow_nan=False, indent=1)
 
@@ -65,6 +68,8 @@ def read_json(path: Any) -> Book:
     if content["classes"] is not None:
         book.classes = _untyped(path, "classes", content["classes"])
         check_labels(path, {"classes": book.classes, "label": columns["label"]}, _place)
+    if "came" in content:
+        book.came = _came(path, content["came"], book)
     if not isinstance(content["history"], list):
         _damaged(path, "history", content["history"], "a list of decisions")
     book.history = [_step(path, i, step, columns) for i, step in enumerate(content["history"], start=1)]
@@ -95,7 +100,7 @@ def _parsed(path: Any, text: str) -> dict[str, Any]:
         )
     if type(version) is not int or version != _FORMAT:
         raise ValueError(f"{path} is not a ledger that this version of skrdia can read; write it by Ledger.to_json.")
-    if content.keys() != set(_KEYS):
+    if content.keys() - {"came"} != set(_KEYS):
         raise ValueError(f"{path} has the keys {shown(list(content))}, expected {list(_KEYS)}. It is damaged.")
     return dict(content)
 
@@ -176,6 +181,21 @@ def _validation(path: Any, rows: Any, n_samples: int | None, lines: Column) -> A
         raise ValueError(f"{path}: n_samples is {shown(n_samples)}, for which the memory does not suffice.") from error
     mask[rows] = True
     return mask
+
+
+def _came(path: Any, stored: Any, book: Book) -> dict[str, Column]:
+    """Validation rows, and the label that each came with."""
+    if not isinstance(stored, dict) or stored.keys() != set(_CAME):
+        _damaged(path, "came", stored, f"an object with {list(_CAME)}")
+    came = {name: _untyped(path, name, stored[name]) for name in _CAME}
+    rows = came["row"].tolist()
+    if len(rows) != len(came["label"]) or len(set(rows)) < len(rows):
+        _damaged(path, "came", stored, "as many rows as labels, each once")
+    others = set(rows) - set(np.flatnonzero(book.validation).tolist() if book.validation is not None else ())
+    if others:
+        _damaged(path, "came", sorted(others), "rows that are validation rows")
+    check_labels(path, {"label": book.columns["label"], "came": came["label"]}, _place)
+    return came
 
 
 def _step(path: Any, number: int, step: Any, columns: dict[str, Column]) -> dict[str, Column]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skrdia._ledger_columns import COLUMNS, Book, as_column, to_list
+from skrdia._pairs import labels_given
 from skrdia._rows import check_trusted, hold_out
 from skrdia._shown import shown
 from skrdia._validation import check_labels, check_sample_weight
@@ -20,15 +21,26 @@ __all__ = ["Honoured", "continued", "honoured"]
 
 @dataclass(frozen=True)
 class Honoured:
-    """Labels (n,), weights (n,) and the mask of the trusted rows (n,), None where there are none."""
+    """Labels (n,), weights (n,), the mask of the trusted rows (n,), and the labels that these came with (n,).
+
+    The last two are None where there are none; in `given` so is each label that is not known.
+    """
 
     y: NDArray[Any]
     weight: Array
     trusted: NDArray[np.bool_] | None
+    given: Any
 
 
 def honoured(
-    book: Book, clf: Any, y: ArrayLike, sample_weight: Any, X_val: Any, trusted: Any, groups: Any = None
+    book: Book,
+    clf: Any,
+    y: ArrayLike,
+    sample_weight: Any,
+    X_val: Any,
+    trusted: Any,
+    groups: Any = None,
+    y_given: Any = None,
 ) -> Honoured:
     """The data of the next fit: what was decided, and all rows that were decided on trusted."""
     labels = check_labels(y)
@@ -42,7 +54,30 @@ def honoured(
     weight[left_out] = 0.0
     mask = _validation_rows(book, clf, labels, weight, X_val, trusted, groups)
     mask[rows] = True
-    return Honoured(labels, weight, mask if mask.any() else None)
+    if not mask.any():
+        return Honoured(labels, weight, None, y_given)
+    return Honoured(labels, weight, mask, _given(book, labels, weight, mask, y_given))
+
+
+def _given(book: Book, y: NDArray[Any], weight: Array, trusted: NDArray[np.bool_], y_given: Any) -> Any:
+    """The labels that trusted rows came with, as far as the ledger or the caller knows them.
+
+    Of a row that was left out the right label is not known, and a label that no row has any more is no class.
+    """
+    given = np.full(len(y), None, dtype=object)
+    if book.came is not None:
+        given[book.came["row"]] = to_list(book.came["label"])
+    given[~trusted] = None
+    decided = book.columns["decision"] != ""
+    given[book.columns["row"][decided]] = to_list(book.columns["label"][decided])
+    known = set(to_list(as_column(np.unique(y[weight > 0.0]))))
+    given[[label not in known for label in given.tolist()]] = None
+    if y_given is not None:
+        at, labels = labels_given(y_given, y)
+        own = ~np.isin(at, book.columns["row"][decided])
+        given[at[own]] = np.fromiter(labels, dtype=object, count=len(labels))[own]
+    given[weight == 0.0] = None
+    return given if any(label is not None for label in given.tolist()) else None
 
 
 def _check_same(book: Book, y: NDArray[Any]) -> None:
@@ -68,13 +103,14 @@ def _labels(book: Book, y: NDArray[Any]) -> NDArray[Any]:
     code = {label: k for k, label in enumerate(to_list(as_column(classes)))}
     right = np.where(columns["decision"] == "rejected", columns["label"], columns["new_label"])
     at = np.flatnonzero(columns["decision"] != "")
-    unknown = sorted({shown(label) for label in right[at].tolist() if label not in code})
+    decided = to_list(right[at])
+    unknown = sorted({shown(label) for label in decided if label not in code})
     if unknown:
         raise ValueError(
             f"The ledger sets labels that no row of y has: {', '.join(unknown)}. Those of y are {shown(list(code))}."
         )
     labels = y.copy()
-    labels[columns["row"][at]] = classes[[code[label] for label in right[at].tolist()]]
+    labels[columns["row"][at]] = classes[[code[label] for label in decided]]
     return labels
 
 
@@ -110,4 +146,8 @@ def continued(new: Book, old: Book, decided: NDArray[np.intp]) -> Book:
     validation = None if new.validation is None else new.validation.copy()
     if validation is not None:
         validation[old.columns["row"][decided]] = False
-    return replace(new, columns=columns, validation=validation, history=[dict(step) for step in old.history])
+    came = new.came
+    if came is not None:
+        kept = ~np.isin(came["row"], old.columns["row"][decided])
+        came = {name: column[kept] for name, column in came.items()} if kept.any() else None
+    return replace(new, columns=columns, validation=validation, came=came, history=[dict(step) for step in old.history])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from skrdia._shown import shown
 from skrdia._validation import encode, is_missing
 
-__all__ = ["check_given"]
+__all__ = ["check_given", "labels_given"]
 
 
 def check_given(
@@ -24,27 +24,33 @@ def check_given(
         return None
     if trusted is None:
         raise ValueError("y_given says with which label a verified row came; mark the verified rows by trusted too.")
-    values = _as_array(y_given, y)
-    if values.shape != y.shape:
-        raise ValueError(
-            f"y_given has shape {values.shape}, expected {y.shape}: the label that each row of X came with."
-        )
-    at = np.flatnonzero(~_is_nothing(values))
-    labels, code = _plain(values[at]), {label: k for k, label in enumerate(_plain(classes))}
+    at, labels = labels_given(y_given, y)
+    code = {label: k for k, label in enumerate(_plain(classes))}
     _check_kinds(labels, next(iter(code)))
     came = np.full(len(y), -1, dtype=np.intp)
     came[at] = [code.get(label, -1) for label in labels]
-    differs = at[~trusted[at] & (came[at] != encode(y, classes, "y")[at])]
+    differs = np.flatnonzero(~trusted[at] & (came[at] != encode(y, classes, "y")[at]))
     if len(differs):
-        row = int(differs[0])
+        row = int(at[differs[0]])
         raise ValueError(
-            f"y_given has {shown(values[row])} in row {row}, where y has {shown(y[row])} and trusted is False "
+            f"y_given has {shown(labels[differs[0]])} in row {row}, where y has {shown(y[row])} and trusted is False "
             f"({len(differs)} such rows). The label that such a row came with is that of y: leave it out of y_given "
             "(None or nan), or give y that label, or mark the row as trusted if its label is verified."
         )
     _warn_of_unknown([label for label, row in zip(labels, at.tolist(), strict=True) if came[row] < 0])
     came[~trusted] = -1
     return came if (came >= 0).any() else None
+
+
+def labels_given(y_given: Any, y: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """The rows of which y_given has a label, and these labels."""
+    values = _as_array(y_given, y)
+    if values.shape != y.shape:
+        raise ValueError(
+            f"y_given has shape {values.shape}, expected {y.shape}: the label that each row of X came with."
+        )
+    at = np.flatnonzero(~_is_nothing(values))
+    return at, _plain(values[at])
 
 
 def _as_array(y_given: Any, y: NDArray[Any]) -> NDArray[Any]:

@@ -153,6 +153,12 @@ def changed(*keys, to):
     return change
 
 
+def came(rows, labels):
+    """Validation rows and the labels they came with, as the file has them."""
+    dtype = "|O" if isinstance(labels[0], str) else "<i8"
+    return {"row": {"dtype": "<i8", "values": rows}, "label": {"dtype": dtype, "values": labels}}
+
+
 OF_ROW = ("columns", "row", "values")
 JSON = [
     (
@@ -210,6 +216,12 @@ JSON = [
         changed("classes", "values", to=[1, 2]),
         "'label' has 'good', text, in value 1, but column 'classes' has 1",
     ),
+    (changed("came", to={"row": []}), r"'came' is \{'row': \[\]\}; expected an object with \['row', 'label'\]"),
+    (changed("came", to=came([8], ["bad"])), ""),
+    (changed("came", to=came([8], ["bad", "good"])), "'came' is .* expected as many rows as labels"),
+    (changed("came", to=came([8, 8], ["bad", "good"])), "'came' is .* expected as many rows as labels, each once"),
+    (changed("came", to=came([3, 8], ["bad", "good"])), r"'came' is \[3\]; expected rows that are validation rows"),
+    (changed("came", to=came([8], [3])), "column 'came' has 3, a number, in value 1, but"),
     (changed("history", to={}), r"'history' is \{\}; expected a list of decisions"),
     (changed("history", 0, to=[]), r"'history, decision 1' is \[\]; expected an object with"),
     (changed("history", 0, "row", "values", to=[5]), r"'history, decision 1' is \[5\]; expected rows of the ledger"),

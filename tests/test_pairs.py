@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from skrdia import RDIAClassifier, _outcome
+from skrdia import Ledger, RDIAClassifier, _outcome
 from skrdia._rows import split_rows
 from skrdia._tuning import Problem
 from tests.conftest import make_table
@@ -243,3 +243,91 @@ def test_inputs_are_not_modified():
         warnings.simplefilter("error")
         RDIAClassifier(alpha=0.7).fit(X, y, trusted=trusted, y_given=cells)
     assert cells == before
+
+
+def pairs_of(clf):
+    """The trusted rows of X of which it is known with which label they came, from the ledger of a fit."""
+    came = clf.ledger_._book.came
+    return {} if came is None else dict(zip(came["row"].tolist(), came["label"].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("way", [{"alpha": 0.3}, {"alpha": 0.3, "strategy": "drop"}, {}])
+def test_decisions_on_a_ledger_are_pairs(evidences, way):
+    X, y, _, _ = rows()
+    y, table = NAMES[y], make_table("wine")
+    val = {"X_val": table.X_val, "y_val": NAMES[table.y_val]}
+    clf = RDIAClassifier(random_state=0, **way).fit(X, y, **val)
+    a, b, c = clf.ledger_["row"][:3].tolist()
+    ledger = clf.ledger_.accept(a).reject(b).set_label(c, "bee")
+    dropped = [a] if ledger["action"][0] == "drop" else []  # of which nobody said what is right
+    again = ledger.refit(clf, X, y, **val)
+    settled = {row: str(y[row]) for row in (a, b, c) if row not in dropped}
+    inside = np.flatnonzero(again.validation_mask_).tolist()
+    expected = [one_hot(np.flatnonzero(settled[row] == NAMES)[0]) if row in settled else np.zeros(3) for row in inside]
+    np.testing.assert_array_equal(evidences[-1].given_val[: len(inside)], expected)
+    assert not evidences[-1].given_val[len(inside) :].any()
+    assert pairs_of(again) == {}  # the decisions are in the lines of the ledger
+    assert again.relabeled_y_[c] == "bee"
+    evidences.clear()
+    carried_out = np.where(np.isin(np.arange(90), [a, b, c]), again.relabeled_y_, y)
+    again.ledger_.refit(again, X, carried_out, **val)
+    np.testing.assert_array_equal(evidences[-1].given_val[: len(inside)], expected)
+
+
+@pytest.mark.parametrize("kind", ["in memory", "json", "csv"])
+def test_pairs_of_the_first_fit_are_kept(tmp_path, evidences, kind):
+    X, y, trusted, came = rows()
+    y, cells = NAMES[y], [str(NAMES[label]) if i % 2 else None for i, label in enumerate(came)]
+    clf = RDIAClassifier(alpha=0.3, random_state=0).fit(X, y, trusted=trusted, y_given=cells)
+    known = {i: cells[i] for i in range(90) if trusted[i] and cells[i]}
+    assert pairs_of(clf) == known
+    ledger, more = clf.ledger_, {}
+    if kind == "json":
+        ledger.to_json(tmp_path / "ledger.json")
+        ledger = Ledger.read_json(tmp_path / "ledger.json")
+    elif kind == "csv":
+        ledger.to_csv(tmp_path / "ledger.csv")
+        ledger, more = Ledger.read_csv(tmp_path / "ledger.csv"), {"trusted": trusted, "y_given": cells}
+    a, b = ledger["row"][:2].tolist()
+    again = ledger.accept(a).set_label(b, "ant").refit(clf, X, y, **more)
+    assert pairs_of(again) == known
+    at, decided = np.flatnonzero(again.validation_mask_), {a: str(y[a]), b: str(y[b])}
+    assert len(at) == trusted.sum() + 2
+    both = known | decided
+    expected = [both[row] == NAMES if row in both else np.zeros(3) for row in at.tolist()]
+    np.testing.assert_array_equal(evidences[-1].given_val, expected)
+    again.ledger_.undo()
+    evidences.clear()
+    again.ledger_.refit(clf, X, y)
+    kept = [both[row] == NAMES if row in both else np.zeros(3) for row in at.tolist() if row != b]
+    np.testing.assert_array_equal(evidences[-1].given_val, kept)
+
+
+def test_labels_that_vanish_by_decisions_and_further_pairs():
+    X, y, trusted, came = rows()
+    y = NAMES[y].astype("<U8")
+    slip = int(np.flatnonzero(~trusted)[0])
+    y[slip] = "slip"
+    with pytest.warns(UserWarning, match="left as they are"):
+        clf = RDIAClassifier(alpha=0.3).fit(X, y, trusted=trusted)
+    book = clf.ledger_._book
+    book.columns = {name: column[:1].copy() for name, column in book.columns.items()}
+    book.columns |= {"row": np.array([slip]), "label": np.array(["slip"], dtype=object), "index": np.array([slip])}
+    ledger = clf.ledger_.__class__(book).set_label(slip, "bee")
+    again = ledger.refit(clf, X, y, y_given=np.where(trusted, NAMES[came], y))
+    assert again.classes_.tolist() == NAMES.tolist()
+    assert pairs_of(again) == {row: NAMES[came[row]] for row in np.flatnonzero(trusted).tolist()}
+    with pytest.raises(ValueError, match="y_given has shape"):
+        ledger.refit(clf, X, y, y_given=came[:3])
+    with pytest.raises(ValueError, match=r"y_given has 'ant' in row \d+, where y has 'bee|crane'"):
+        ledger.refit(clf, X, y, y_given=np.full(90, "ant"))
+
+
+def test_labels_that_are_times():
+    X, y, trusted, came = rows()
+    own = np.array(["2020", "2021", "2022"], dtype="M8[D]").astype("M8[ns]")
+    clf = RDIAClassifier(alpha=0.3).fit(X, own[y], trusted=trusted, y_given=own[came])
+    ledger = clf.ledger_.accept(clf.ledger_["index"][0])
+    again = ledger.refit(clf, X, own[y])
+    assert pairs_of(again) == pairs_of(clf)
+    assert len(pairs_of(clf)) == trusted.sum()
