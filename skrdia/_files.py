@@ -26,8 +26,15 @@ _OTHERS = {
 
 @contextmanager
 def replacing(path: Any) -> Iterator[Path]:
-    """A name in the folder of `path`, which takes the place of `path` when all has been written."""
+    """A name in the folder of `path`, which takes the place of `path` when all has been written.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, IsADirectoryError
+        If there is no such folder, or `path` is one; the message says what to do.
+    """
     path = Path(path)
+    _check_place(path)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         yield part
@@ -35,6 +42,16 @@ def replacing(path: Any) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def _check_place(path: Path) -> None:
+    folder = path.parent
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {folder} is a file, not a folder. Name another place.")
+    if not folder.exists():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {folder}. Make it, or name another.")
 
 
 def read_text(path: Any, expected: str) -> str:

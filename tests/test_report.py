@@ -265,6 +265,19 @@ def test_bad_arguments(auto, tmp_path, message, arguments):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_cannot_be_written(auto, tmp_path):
+    _, clf = auto
+    (tmp_path / "file").write_text("mine")
+    for write in (clf.report, clf.ledger_.to_csv, clf.ledger_.to_json, clf.ledger_.to_parquet):
+        with pytest.raises(FileNotFoundError, match=r"away/x cannot be written: there is no folder .*away\. Make it"):
+            write(tmp_path / "away" / "x")
+        with pytest.raises(NotADirectoryError, match=r"file/x cannot be written: .*file is a file, not a folder"):
+            write(str(tmp_path / "file" / "x"))
+        with pytest.raises(IsADirectoryError, match=r"is a folder\. Name a file in it"):
+            write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_the_page(auto, tmp_path):
     table, clf = auto
     path = tmp_path / "audit.html"
@@ -363,7 +376,7 @@ def test_missing_package(auto, tmp_path, monkeypatch, name):
 
 
 def test_a_failing_write_leaves_nothing(auto, tmp_path):
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(OSError, match="there is no folder"):
         auto[1].report(tmp_path / "no folder" / "audit.html")
     folder = tmp_path / "audit.html"
     folder.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -84,18 +83,20 @@ class Reported:
             If jinja2 or matplotlib is not installed: ``pip install 'skrdia[report]'``.
         ValueError
             If an argument does not have one entry per row given to `fit`.
+        OSError
+            If `path` names a folder, or a file in a folder that does not exist.
 
         See Also
         --------
         skrdia.report.summarise : The same as a dict.
         """
-        summary = summarise(self, X, key=key, groups=groups, n_rows=n_rows)
         missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
         if missing:
             raise ImportError(f"A report needs {' and '.join(missing)}: pip install 'skrdia[report]'")
-        summary["cautions"] = [*summary["cautions"], *notes]
-        page = _render(Facts(self), summary, title, str(getattr(key, "name", None) or "row"))
-        with replacing(Path(path)) as part:
+        with replacing(path) as part:
+            summary = summarise(self, X, key=key, groups=groups, n_rows=n_rows)
+            summary["cautions"] = [*summary["cautions"], *notes]
+            page = _render(Facts(self), summary, title, str(getattr(key, "name", None) or "row"))
             part.write_text(page, encoding="utf-8", errors="replace")
 
     def _html_repr(self) -> str:
