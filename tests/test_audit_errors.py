@@ -130,6 +130,21 @@ BAD = {
         lambda f: (write(f, verified=(np.array(columns()[0]["y"]) == "good") & (np.arange(N_ROWS) % 2 == 0)), *NAMES),
         "^Error: --trusted: the validation rows are all of class \\['good'\\]",
     ),
+    "given without trusted": (lambda f: (write(f), "--label", "y", "--given", "id"), "by --trusted too"),
+    "given unknown": (lambda f: (write(f), *NAMES, "--given", "before"), "--given: .* has no column 'before'"),
+    "given is the label": (lambda f: (write(f), *NAMES, "--given", "y"), "Column 'y' is named by more than one"),
+    "given is used": (
+        lambda f: (write(f, was=["good"] * N_ROWS), *NAMES, "--given", "was", "--category", "was"),
+        "'was' is named",
+    ),
+    "given and not verified": (
+        lambda f: (write(f, was=["good"] * N_ROWS), *NAMES, "--given", "was"),
+        "'was' has another label than column 'y' in lines 5, 9, 11 and .*, where column 'verified' says no",
+    ),
+    "given spelled otherwise": (
+        lambda f: (write(f, was=[label.upper() for label in columns()[0]["y"]]), *NAMES, "--given", "was"),
+        "--given: column 'was' has labels that differ .*'BAD' for 'bad'.* --similar-labels merge",
+    ),
     "column in two roles": (lambda f: (write(f), *NAMES, "--ignore", "y"), "Column 'y' is named by more than one"),
     "column in two kinds": (
         lambda f: (write(f), *NAMES, "--text", "x", "--ignore", "x"),

@@ -98,6 +98,7 @@ def _option(*names: str, **attributes: Any) -> Callable[..., Any]:
 @click.argument("table", type=click.Path(path_type=Path))
 @_option("--label", required=True, help="The column of labels, of which some may be wrong.")
 @_option("--trusted", help="A yes-or-no column: rows whose label is verified.")
+@_option("--given", help="Of labels as they came: what verified rows had before somebody corrected --label.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Another table, of rows whose labels are verified.")
 @click.option("--model", type=click.Choice(MODEL_NAMES), default="logistic", show_default=True)
 @click.option(
@@ -154,6 +155,7 @@ def audit(check: Interrupts, **given: Any) -> None:
     \b
     Examples:
       skrdia audit train.csv --label y --trusted verified
+      skrdia audit train.csv --label y --trusted verified --given y_before
       skrdia audit train.csv --label y --validation checked.csv --model hist-gradient-boosting
       skrdia audit train.parquet --label y --key id --group clinic --text note --out audit-may
       skrdia audit train.jsonl.gz --label y --trusted verified --json --fail-above 0.05
@@ -206,11 +208,17 @@ def audit(check: Interrupts, **given: Any) -> None:
 
 def _read(given: dict[str, Any], forced: dict[str, str]) -> Table:
     """The table, which has the columns that the options name."""
+    if given["given"] is not None and given["trusted"] is None:
+        raise AuditError(
+            "--given says with which label verified rows came; name the column that marks those by --trusted too."
+        )
     validation = given["validation"]
     if validation is not None and not validation.is_file():
         read_table(validation)  # says what is wrong with it
     table = read_table(given["table"], given["encoding"], given["sheet"])
-    named = [(name.replace("_", "-"), given[name]) for name in ("label", "trusted", "key", "group", "fold_group")]
+    named = [
+        (name.replace("_", "-"), given[name]) for name in ("label", "trusted", "given", "key", "group", "fold_group")
+    ]
     for option, name in [*named, *((kind, name) for name, kind in forced.items())]:
         if name is not None and name not in table.names:
             raise unknown_column(f"--{option}", name, table.names, table.path)
@@ -295,6 +303,7 @@ def _as_json(done: Audit, summary: dict[str, Any], paths: list[Path], seconds: f
         "n_rows": prepared.table.n_rows,
         "n_labelled": len(prepared.rows),
         "n_trusted": 0 if prepared.trusted is None else int(prepared.trusted.sum()),
+        "n_pairs": 0 if prepared.given is None else sum(label is not None for label in prepared.given.tolist()),
         "n_wrong": done.n_wrong,
         "share_wrong": done.share_wrong,
         "actions": dict(Counter(name for name in done.added["decision"] if name)),

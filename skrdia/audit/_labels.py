@@ -1,4 +1,4 @@
-"""The column of labels: which rows have one, which differ in nothing but their spelling, and what can be learned.
+"""The columns of labels: which rows have one, which differ in nothing but their spelling, and what can be learned.
 
 Only empty cells are missing here, for a word such as None may well be a label.
 """
@@ -20,7 +20,7 @@ from skrdia.audit._cells import is_missing_word
 from skrdia.audit._errors import AuditError, listed
 from skrdia.audit._table import Table
 
-__all__ = ["Labels", "read_labels", "spelling"]
+__all__ = ["Labels", "as_spelled", "read_given", "read_labels"]
 
 _MOST_CLASSES, _MOST_NUMBERS, _LONGEST, _MOST_SHOWN = 1_000, 100, 1_000, 5
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,3})?")
@@ -85,6 +85,59 @@ def spelling(label: Any) -> str:
     """What two spellings of a label share: case, outer and repeated spaces, and 1 or 1.0 do not count."""
     text = _BLANK.sub(" ", unicodedata.normalize("NFC", str(label))).strip()
     return str(Decimal(text).normalize()) if _NUMBER.fullmatch(text) else text.casefold()
+
+
+def as_spelled(cells: Sequence[Any], labels: NDArray[Any], similar: str) -> tuple[list[Any], list[str]]:
+    """Each cell as these labels spell it, None where it is none of them, and those that differ in spelling only."""
+    known = {str(label): label for label in labels.tolist()}
+    alike = {spelling(label): label for label in known.values()}
+    merges = similar == "merge"
+    found = [known.get(str(cell), alike.get(spelling(cell)) if merges else None) for cell in cells]
+    strange = {str(cell): spelling(cell) for cell, own in zip(cells, found, strict=True) if own is None}
+    return found, [f"{text!r} for {str(alike[key])!r}" for text, key in sorted(strange.items()) if key in alike]
+
+
+def read_given(
+    table: Table,
+    name: str,
+    labels: Labels,
+    trusted: NDArray[np.bool_],
+    missing: Iterable[str],
+    similar: str,
+    columns: tuple[str, str],
+) -> tuple[NDArray[Any], list[str]]:
+    """The label (n,) that each row with a label came with, None where that is not known, and notes.
+
+    `columns` are those of the labels and of the verified rows.
+    """
+    cells, words = table.column(name), {word.strip() for word in missing}
+    own = [(i, cells[row]) for i, row in enumerate(labels.rows.tolist()) if not _is_empty(cells[row], words)]
+    found, respelled = as_spelled([cell for _, cell in own], labels.labels, similar)
+    if respelled and similar == "error":
+        raise AuditError(
+            f"--given: column {name!r} has labels that differ from those of column {columns[0]!r} in case, spaces or "
+            f"the form of a number only: {'; '.join(respelled[:_MOST_SHOWN])}. Pass --similar-labels merge to make "
+            "them one, or --similar-labels keep if they are not the same."
+        )
+    given = np.full(len(labels.rows), None, dtype=object)
+    for (i, _), label in zip(own, found, strict=True):
+        given[i] = label
+    differs = [int(labels.rows[i]) for i, _ in own if not trusted[i] and given[i] != labels.labels[i]]
+    if differs:
+        raise AuditError(
+            f"--given: column {name!r} has another label than column {columns[0]!r} in {table.called(differs)}, where "
+            f"column {columns[1]!r} says no. Rows that nobody verified have the label they came with: put it back into "
+            f"column {columns[0]!r}, or, where somebody did, write yes into column {columns[1]!r}."
+        )
+    unknown = Counter(str(cell) for i, cell in own if trusted[i] and given[i] is None)
+    notes = [
+        f"--given: {_counted(text, n)} of column {name!r} is no label of column {columns[0]!r}, and is not counted."
+        for text, n in unknown.most_common(_MOST_SHOWN)
+    ]
+    given[~trusted] = None
+    if all(label is None for label in given.tolist()):
+        notes.append(f"--given: column {name!r} says of no verified row with which label it came.")
+    return given, notes
 
 
 def _merged(

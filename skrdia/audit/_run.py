@@ -19,7 +19,7 @@ from skrdia.audit._cells import as_texts, is_missing
 from skrdia.audit._columns import Column, for_other_table, guess, to_frame
 from skrdia.audit._encoder import encoder, share_words
 from skrdia.audit._errors import AuditError, listed, repeated, unknown_column
-from skrdia.audit._labels import Labels, read_labels, spelling
+from skrdia.audit._labels import Labels, as_spelled, read_given, read_labels
 from skrdia.audit._models import MODELS
 from skrdia.audit._tables import ADDED, Table, read_table
 from skrdia.report._copies import copies
@@ -38,6 +38,7 @@ class Options:
     table: Path
     label: str
     trusted: str | None = None
+    given: str | None = None
     validation: Path | None = None
     model: str = "logistic"
     key: str | None = None
@@ -64,7 +65,10 @@ class Named(list[Any]):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `fit` needs: `rows` are the positions in the table of the rows with a label, `cells` the labels of all."""
+    """What `fit` needs: `rows` are the positions in the table of the rows with a label, `cells` the labels of all.
+
+    `given` has the label that each verified row came with, None where that is not known.
+    """
 
     options: Options
     table: Table
@@ -73,6 +77,7 @@ class Prepared:
     labels: NDArray[Any]
     cells: list[Any]
     trusted: NDArray[np.bool_] | None
+    given: NDArray[Any] | None
     keys: list[Any]
     groups: list[str] | None
     fold_groups: NDArray[np.intp] | None
@@ -114,13 +119,14 @@ def prepare(options: Options, table: Table | None = None) -> Prepared:
     labels = read_labels(table, options.label, options.missing_label, options.similar_labels)
     rows = labels.rows
     trusted = None if options.trusted is None else _trusted(table, options.trusted, rows)
-    hidden = {options.label, options.trusted, options.key, options.fold_group} - {None}
+    hidden = {options.label, options.trusted, options.given, options.key, options.fold_group} - {None}
     names = [name for name in table.names if name not in hidden]
     decimal = {None: None, "point": ".", "comma": ","}[options.decimal]
     columns = guess(table, names, options.forced, decimal)
     used = [column for column in columns if column.is_used]
     _check_used(options, table, used)
     notes = [*table.notes, *labels.notes, *_of_columns(table, columns)]
+    given = _given(options, table, labels, trusted, notes)
     outside = None if options.validation is None else _outside(options, table, used, labels, notes)
     frame = to_frame(table, used, rows)
     notes += _of_copies(table, frame, labels)
@@ -132,6 +138,7 @@ def prepare(options: Options, table: Table | None = None) -> Prepared:
         labels=labels.labels,
         cells=labels.cells,
         trusted=trusted,
+        given=given,
         keys=_keys(options, table, rows),
         groups=None if options.group is None else [as_texts(cell) for cell in _part(table, options.group, rows)],
         fold_groups=None if options.fold_group is None else _fold_groups(table, options.fold_group, rows, notes),
@@ -197,6 +204,7 @@ def _check_options(options: Options, table: Table) -> None:
     named = {
         "--label": options.label,
         "--trusted": options.trusted,
+        "--given": options.given,
         "--key": options.key,
         "--group": options.group,
         "--fold-group": options.fold_group,
@@ -204,10 +212,10 @@ def _check_options(options: Options, table: Table) -> None:
     for option, name in named.items():
         if name is not None and name not in table.names:
             raise unknown_column(option, name, table.names, table.path)
-    roles = [named[option] for option in ("--label", "--trusted", "--key") if named[option] is not None]
+    roles = [named[option] for option in ("--label", "--trusted", "--given", "--key") if named[option] is not None]
     twice = repeated([*roles, *options.forced])
     twice += [name for name in (options.group, options.fold_group) if name == options.label]
-    if options.fold_group in {options.trusted, *options.forced} - {None}:
+    if options.fold_group in {options.trusted, options.given, *options.forced} - {None}:
         twice.append(options.fold_group)
     if twice:
         raise AuditError(f"Column {listed(twice)} is named by more than one option; it can have one role.")
@@ -231,6 +239,21 @@ def _trusted(table: Table, name: str, rows: NDArray[np.intp]) -> NDArray[np.bool
     if not trusted.any():
         raise AuditError(f"--trusted: column {name!r} trusts no label. Mark verified rows, or leave --trusted out.")
     return trusted
+
+
+def _given(
+    options: Options, table: Table, labels: Labels, trusted: NDArray[np.bool_] | None, notes: list[str]
+) -> NDArray[Any] | None:
+    if options.given is None:
+        return None
+    assert options.trusted is not None  # the command has checked it
+    assert trusted is not None
+    columns = options.label, options.trusted
+    given, told = read_given(
+        table, options.given, labels, trusted, options.missing_label, options.similar_labels, columns
+    )
+    notes += told
+    return given
 
 
 def _keys(options: Options, table: Table, rows: NDArray[np.intp]) -> list[Any]:
@@ -277,17 +300,13 @@ def _labels_outside(options: Options, table: Table, other: Table, labels: Labels
         raise AuditError(
             f"--validation: {other.path} has no label in {other.called(unlabelled)}. Remove such rows, or label them."
         )
-    known = {str(label): label for label in labels.labels.tolist()}
-    alike = {spelling(label): label for label in known.values()}
-    merges = options.similar_labels == "merge"
-    found = [known.get(str(cell), alike.get(spelling(cell)) if merges else None) for cell in theirs]
-    strange = {str(cell): spelling(cell) for cell, own in zip(theirs, found, strict=True) if own is None}
+    found, pairs = as_spelled(theirs, labels.labels, options.similar_labels)
+    strange = {str(cell) for cell, own in zip(theirs, found, strict=True) if own is None}
     if strange:
-        pairs = [f"{text!r} for {str(alike[key])!r}" for text, key in sorted(strange.items()) if key in alike]
         hint = f" Some differ in spelling only ({', '.join(pairs[:3])}): --similar-labels merge." if pairs else ""
         raise AuditError(
             f"--validation: {other.path} has labels that {table.path} has not: {listed(sorted(strange))}. Those are "
-            f"{listed(sorted(known))}.{hint}"
+            f"{listed(sorted(set(map(str, labels.labels.tolist()))))}.{hint}"
         )
     return np.fromiter(found, dtype=object, count=len(found))
 
@@ -311,6 +330,8 @@ def fit(prepared: Prepared, report: Callable[[str], object] = str) -> Audit:
     rows: dict[str, Any] = {}
     if prepared.trusted is not None:
         rows["trusted"] = prepared.trusted
+    if prepared.given is not None:
+        rows["y_given"] = prepared.given
     if prepared.fold_groups is not None:
         rows["groups"] = prepared.fold_groups
     if prepared.outside is not None:
@@ -353,7 +374,13 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _in_words_of_the_command(message: str) -> str:
-    of = {"trusted": "--trusted", "X_val, y_val": "--validation", "y_val": "--validation", "groups": "--fold-group"}
+    of = {
+        "trusted": "--trusted",
+        "y_given": "--given",
+        "X_val, y_val": "--validation",
+        "y_val": "--validation",
+        "groups": "--fold-group",
+    }
     for argument, option in of.items():
         if message.startswith(argument):
             return option + message.removeprefix(argument)
