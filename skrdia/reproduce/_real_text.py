@@ -92,12 +92,12 @@ def _by(summary: RealSummary, key: str, setting: str) -> TextTable:
 
 
 def _accuracy(figures: Figures, setting: str) -> TextTable:
-    columns = _per_set(figures) | {"mean": lambda figure: decimal(figure["mean"])}
+    columns = _per_set(figures, "", 3) | {"mean": lambda figure: f"{figure['mean']:.3f}"}
     return _lines(figures, f"Test accuracy where labels are wrong ({setting})", columns)
 
 
 def _marks(figures: Figures, setting: str) -> TextTable:
-    columns = _per_set(figures, "F1, ") | {
+    columns = _per_set(figures, "F1, ", 2) | {
         "F1": lambda figure: decimal(figure["f1"]),
         "precision": lambda figure: decimal(figure["precision"]),
         "recall": lambda figure: decimal(figure["recall"]),
@@ -106,11 +106,11 @@ def _marks(figures: Figures, setting: str) -> TextTable:
     return _lines(figures, f"Marked rows against wrong labels ({setting})", columns)
 
 
-def _per_set(figures: Figures, before: str = "") -> dict[str, Column]:
+def _per_set(figures: Figures, before: str, decimals: int) -> dict[str, Column]:
     """A column for each set, where there are several."""
 
     def column(name: str) -> Column:
-        return lambda figure: decimal(figure["by"].get(name))
+        return lambda figure: f"{figure['by'][name]:.{decimals}f}" if name in figure["by"] else "-"
 
     names = list(dict.fromkeys(name for figure in figures.values() for name in figure["by"]))
     return {before + name: column(name) for name in names if len(names) > 1}
