@@ -18,7 +18,7 @@ from skrdia.audit._models import MODELS
 from skrdia.cli import main
 from skrdia.datasets import PAPER_DATASETS, STAND_INS
 from skrdia.datasets._paper_tasks import TASKS
-from skrdia.reproduce import _methods, _names, _paper_methods, _signal_runner
+from skrdia.reproduce import _methods, _names, _paper_methods, _real_sets, _signal_runner
 from skrdia.reproduce import _tables as _reproduced_tables
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
@@ -62,6 +62,7 @@ def table(tmp_path):
         ("demo --help", 0, "--noise"),
         ("reproduce --help", 0, "table10-deep"),
         ("reproduce autorepair --help", 0, "--slow-seeds"),
+        ("reproduce realnoise --help", 0, "yoruba"),
         ("reproduce signals --help", 0, "waveform5000"),
         ("reproduce table1 --help", 0, "rdia best on test"),
         ("completion bash", 0, "_SKRDIA_COMPLETE"),
@@ -108,6 +109,7 @@ def test_names_of_options_are_those_of_what_they_name():
     assert {name: task.stands_for for name, task in TASKS.items() if task.stands_for} == STAND_INS
     assert list(_names.BASES) == list(_methods.BASES)
     assert list(_names.TABLES) == list(_reproduced_tables.TABLES)
+    assert list(_names.TEXT_SETS) == list(_real_sets._FILES)
     assert list(_names.PAPER_METHODS) == list(_paper_methods.METHODS)
     assert set(_names.DRAWS) < set(_names.PAPER_METHODS)
     of_signals = {name.removesuffix(_signal_runner.TRUSTED) for name in _names.SIGNAL_METHODS}

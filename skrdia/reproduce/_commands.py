@@ -13,6 +13,7 @@ import click
 from skrdia.reproduce._console import NAMES, NUMBERS, CommaSeparated, check_known, print_table, run_jobs, wide_console
 from skrdia.reproduce._names import BASES, TABLES
 from skrdia.reproduce._paper_commands import COMMANDS
+from skrdia.reproduce._real_commands import realnoise
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,5 +126,5 @@ def _selection(
     return list(wanted), names
 
 
-for command in COMMANDS:
+for command in (realnoise, *COMMANDS):
     reproduce.add_command(command)

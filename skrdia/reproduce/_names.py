@@ -22,6 +22,8 @@ __all__ = [
     "SIZES",
     "TABLES",
     "TABLE_2_METHODS",
+    "TEXT_SETS",
+    "TEXT_VIEWS",
     "TIMED",
 ]
 
@@ -34,6 +36,8 @@ TABLES = (
     *("waveform5000", "car", "wine_quality_red", "covtype", "optdigits", "vowel", "letter"),
 )
 BASES = ("logistic", "hgb")
+TEXT_SETS = ("hausa", "yoruba", "movie", "amazon")
+TEXT_VIEWS = ("tfidf", "dense")
 
 PAPER_METHODS = (
     *("erm", "random", "optlr", "dropout", "uids-linear", "uids-sigmoid", "rdia", "rdia best on test"),

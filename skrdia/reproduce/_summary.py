@@ -21,10 +21,10 @@ import numpy as np
 
 from skrdia.reproduce._cells import CLEAN, RESULTS, SHIFTED, Cell
 from skrdia.reproduce._methods import METHODS
-from skrdia.reproduce._results import Row
+from skrdia.reproduce._results import Row, Schema
 from skrdia.reproduce._tables import EASY
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["Summary", "excess", "groups_of", "is_strong", "recovered", "summarise"]
 
 STRONG = 1.05
 MANY_TRUSTED = 200
@@ -88,9 +88,9 @@ def summarise(rows: Iterable[Row]) -> Summary:
     summary : Summary
         The figures.
     """
-    groups = _groups(rows)
+    groups = groups_of(rows)
     noisy = {cell: group for cell, group in groups.items() if cell.noise not in (CLEAN, SHIFTED)}
-    strong = {cell: group for cell, group in noisy.items() if _is_strong(group)}
+    strong = {cell: group for cell, group in noisy.items() if is_strong(group)}
     weak = {cell: group for cell, group in noisy.items() if cell not in strong}
     present = {name for group in groups.values() for name in group}
     methods = [name for name in METHODS if name in present]
@@ -123,29 +123,33 @@ _KEYS: dict[str, Callable[[Cell], str]] = {
 }
 
 
-def _groups(rows: Iterable[Row]) -> dict[Cell, Group]:
-    groups: dict[Cell, Group] = {}
-    for (cell, method), row in RESULTS.latest(rows).items():
+def groups_of(rows: Iterable[Row], schema: Schema = RESULTS) -> dict[Any, Group]:
+    """The rows without a failure by cell and method, of the cells that have both ends."""
+    groups: dict[Any, Group] = {}
+    for (cell, method), row in schema.latest(rows).items():
         if not row["error"]:
             groups.setdefault(cell, {})[method] = row
     return {cell: group for cell, group in groups.items() if set(ENDS) <= set(group)}
 
 
-def _is_strong(group: Group) -> bool:
+def is_strong(group: Group) -> bool:
+    """Whether the labels as given cost at least 5 %."""
     return bool(group["everything"]["loss"] >= STRONG * group["perfect"]["loss"])
 
 
-def _share(group: Group, method: str) -> float:
+def recovered(group: Group, method: str) -> float:
+    """Share of the distance from the labels as given to the right ones; see the top of the file."""
     everything = group["everything"]["loss"]
     return float((everything - group[method]["loss"]) / (everything - group["perfect"]["loss"]))
 
 
-def _excess(group: Group, method: str) -> float:
+def excess(group: Group, method: str) -> float:
+    """Loss over that of training on the labels as given, less one."""
     return float(group[method]["loss"] / group["everything"]["loss"] - 1.0)
 
 
 def _mean(groups: dict[Cell, Group], method: str) -> float:
-    return float(np.mean([_excess(group, method) for group in groups.values()]))
+    return float(np.mean([excess(group, method) for group in groups.values()]))
 
 
 def _per_method(
@@ -162,7 +166,7 @@ def _per_method(
 
 def _recovered(strong: dict[Cell, Group], methods: list[str]) -> Figures:
     def figure(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
-        shares = [_share(group, method) for group in groups.values()]
+        shares = [recovered(group, method) for group in groups.values()]
         below = [
             group[method]["loss"] - group["everything"]["loss"] > group[method]["diff_se"] for group in groups.values()
         ]
@@ -190,11 +194,11 @@ def _breakdown(
 
 
 def _worst(groups: dict[Cell, Group], method: str) -> dict[str, Any]:
-    where = max(groups, key=lambda cell: _excess(groups[cell], method))
+    where = max(groups, key=lambda cell: excess(groups[cell], method))
     return {
         "cells": len(groups),
         "mean": _mean(groups, method),
-        "worst": _excess(groups[where], method),
+        "worst": excess(groups[where], method),
         "where": where,
     }
 
@@ -247,7 +251,7 @@ def _gaps(strong: dict[Cell, Group], methods: list[str]) -> Figures:
     for other in (name for name in methods if name in BOUNDS):
         both = [group for group in strong.values() if {"auto", other} <= set(group)]
         if both:
-            own, its = (float(np.mean([_share(group, name) for group in both])) for name in ("auto", other))
+            own, its = (float(np.mean([recovered(group, name) for group in both])) for name in ("auto", other))
             figures[other] = {"auto": own, "other": its, "gap": its - own, "cells": len(both)}
     return figures
 

@@ -13,7 +13,7 @@ from skrdia.reproduce._results import Row
 from skrdia.reproduce._summary import ENDS, MANY_TRUSTED, Figures, Summary, noise_name, summarise
 from skrdia.reproduce._tables import EASY
 
-__all__ = ["TextTable", "cost_table", "failures", "markdown", "percent", "tables"]
+__all__ = ["TextTable", "cost_table", "decimal", "failures", "markdown", "percent", "tables"]
 
 
 class TextTable(NamedTuple):
@@ -115,7 +115,7 @@ def _recovered(figures: Figures, title: str) -> TextTable:
 def _by(summary: Summary, key: str, setting: str) -> TextTable:
     methods = [name for name in summary.methods if name not in ENDS]
     lines = [
-        [value, *(_decimal(means.get(name)) for name in methods)] for value, means in sorted(summary.by[key].items())
+        [value, *(decimal(means.get(name)) for name in methods)] for value, means in sorted(summary.by[key].items())
     ]
     return TextTable(f"Recovered by {key} ({setting})", [key, *methods], lines)
 
@@ -145,7 +145,7 @@ def _clean(summary: Summary, setting: str) -> TextTable:
 
 def _found(summary: Summary, setting: str) -> TextTable:
     lines = [
-        [noise, method, _decimal(figure["auroc"]), _decimal(figure["average_precision"]), str(figure["cells"])]
+        [noise, method, decimal(figure["auroc"]), decimal(figure["average_precision"]), str(figure["cells"])]
         for noise, figures in summary.found.items()
         for method, figure in figures.items()
     ]
@@ -159,13 +159,14 @@ def _lines(figures: Figures, title: str, columns: dict[str, Any], first: str = "
     def text(figure: dict[str, Any], column: Any) -> str:
         if callable(column):
             return str(column(figure))
-        return str(figure[column]) if isinstance(figure[column], int) else _decimal(figure[column])
+        return str(figure[column]) if isinstance(figure[column], int) else decimal(figure[column])
 
     lines = [[method, *(text(figure, column) for column in columns.values())] for method, figure in figures.items()]
     return TextTable(title, [first, *columns], lines)
 
 
-def _decimal(value: float | None) -> str:
+def decimal(value: float | None) -> str:
+    """Return a number with two decimals, "-" for none."""
     return "-" if value is None or np.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
