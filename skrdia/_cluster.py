@@ -26,7 +26,7 @@ from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate, candidates, det
 from skrdia._dask_blocks import DaskBlocks, checked_weight, encoded, labels_of
 from skrdia._fitted import replace_attributes
 from skrdia._influence import Solved, solve_influence
-from skrdia._noise_model import apply_channel, channel_of
+from skrdia._label_posterior import apply_channel, channel_of
 from skrdia._outcome import options_of, signal_name
 from skrdia._progress import listening
 from skrdia._repair import entry, propose, sentence

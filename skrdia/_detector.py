@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from skrdia._fitted import replace_attributes
 from skrdia._isolation import Isolation
-from skrdia._noise_model import confident_share
+from skrdia._label_posterior import confident_share
 from skrdia._rows import as_indexable, take
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia._unseen import Unseen

@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skrdia._influence import Solved, of_all_labels, solve_influence
 from skrdia._isolation import Isolation
 from skrdia._kernel import Kernel, newton_term
-from skrdia._noise_model import label_posterior
+from skrdia._label_posterior import label_posterior
 from skrdia._rows import Split, as_indexable, grouped_splits, stack, take
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, is_net, known_labels, predict_targets

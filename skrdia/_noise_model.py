@@ -1,89 +1,305 @@
-"""Posterior of the right label, given the row and the label it came with.
+"""How many labels are wrong, and which: a model of the labels as they were given.
 
-The labels are taken for the output of a noisy channel. With q_ik = p(k | x_i) what a model says of row i, g_i its given
-label and T_kj the probability that a row of class k is given the label j,
+A model that was trained on wrong labels says with which probability q a row has the label it was *given*: q = T' p, with
+p that of the right label, and T_kj the probability that a row of class k is given the label j. To take q for p is to see
+uncertainty where there are errors. Here p is a combination of what M models said of rows they had not seen,
 
-    R_ik = q_ik T_k,g_i / sum_j q_ij T_j,g_i                               (n, K)   posterior, for given q and T
-    T_kj = (sum_{i: g_i = j} w_i R_ik + 1 / K) / (sum_i w_i R_ik + 1)      (K, K)   its estimate, for given R
+    s_mik = log q_mik - sum_j log q_mij / K                                                        (M, n, K)
+    p_ik  = softmax_k (sum_m a_m s_mik + b_k)                                                      (n, K)
+    E_ik  = sum_j T_kj given_ij, or 1 where it is not known which label the row was given          (n, K)
+    L     = sum_i w_i log sum_k C_ik p_ik E_ik,     R_ik = C_ik p_ik E_ik / sum_j C_ij p_ij E_ij   (n, K)
 
-in turn until R settles: expectation maximisation with one pseudo-count for each row of T. It starts half way between q
-and the given label, so that "the labels are mostly right" breaks the symmetry when q says nothing.
+where C_ik is 0 for the labels that a verified row does not have, and else 1. R is the posterior of the right label. The
+gradients of L are sum_ik w_i (R - p)_ik s_mik for a_m, sum_i w_i (R - p)_ik for b_k, and N_kj / T_kj for T_kj, with the
+counts N_kj = sum_i w_i R_ik given_ij.
 
-With few rows the K (K - 1) entries of T are noise, and errors are often symmetric. With a shrinkage of m rows,
+Noise shows as a plateau: where p is near one, q stops at T_kk, whatever the slope a. For each mean share e of errors on
+a grid, L is maximised over a, b and the shape of T,
 
-    T_kj = (sum_{i: g_i = j} w_i R_ik + m S_kj) / (sum_i w_i R_ik + m),    S_kk = 1 - e,    S_kj = e / (K - 1)
+    e_k = e K softmax(t)_k         1 - T_kk                 t_k ~ N(0, 3^2): errors of one class alone are allowed for
+    T_kj = e_k softmax(u_k)_j      for j != k               u_kj ~ N(0, 1): mostly of all other classes alike
+    log sum_m a_m ~ N(-log(1 - e K / (K - 1)), 1 / 4)       for q is flatter than p by that factor;   b_k ~ N(0, 1)
 
-instead, e = 1 - sum_i w_i R_i,g_i / sum_i w_i the estimated share of wrong labels.
+and all that is asked is averaged over the grid with weights pi(e) exp(L_e). The prior pi has a lump at e = 0.
 
-References: Dawid, Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm", Applied
-Statistics 28, 1979. Raykar et al., "Learning from crowds", JMLR 11, 2010, for a classifier as the source of q.
+A plateau of one label in a hundred is what data are like: outliers, and classes that are not told apart by the columns.
+With f ~ Exp(mu) the share of such natural exceptions, and wrong labels either absent or as likely to be many as few,
+
+    P(no label is wrong | e) = a / (a + 1 - exp(-E / mu)),        a = exp(-E / mu) / (2 mu),        E = max_k e_k
+
+and that share of the weight is that of the labels as they are.
+
+References: Menon, van Rooyen, Ong, Williamson, "Learning from corrupted binary labels via class-probability
+estimation", ICML 2015, for q = T' p. Patrini et al., "Making deep neural networks robust to label noise: a loss
+correction approach", CVPR 2017. Bootkrajang, Kaban, "Label-noise robust logistic regression and its applications",
+ECML 2012. The average over e is that of `tests/benchmarks/noise.py`, chosen on seven tables.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import ndtr, softmax
 
 from skrdia.views._base import Array
 
-__all__ = ["apply_channel", "channel_of", "confident_share", "label_channel", "label_posterior"]
+__all__ = ["NoiseModel", "fit_noise_model"]
 
-_MAX_ITER, _TOL = 20, 1e-3
-
-
-def label_posterior(proba: Array, given: Array, weight: Array, shrinkage: float = 0.0) -> Array:
-    """R (n, K) for probabilities q (n, K), given labels as a one-hot array (n, K), weights (n,), and m."""
-    n_classes = given.shape[1]
-    posterior = _normalised(proba * (0.5 / n_classes + 0.5 * given), given)
-    for _ in range(_MAX_ITER):
-        updated = apply_channel(proba, given, label_channel(posterior, given, weight, shrinkage))
-        change = np.abs(updated - posterior).max(initial=0.0)
-        posterior = updated
-        if change < _TOL:
-            break
-    return posterior
-
-
-def label_channel(posterior: Array, given: Array, weight: Array, shrinkage: float = 0.0) -> Array:
-    """T (K, K) for posteriors R."""
-    return channel_of((posterior * weight[:, None]).T @ given, shrinkage)
+_GRID = np.array(
+    [
+        *(0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.14, 0.18, 0.22, 0.26, 0.3, 0.34, 0.38, 0.42, 0.46),
+        *np.arange(0.5, 0.96, 0.05),
+    ]
+)
+_NO_ERRORS = 0.3
+"""Prior of e = 0."""
+_NATURAL = 0.01
+"""Mean mu of the share of natural exceptions."""
+_TILT, _SPREAD, _SLOPE, _BIAS = 3.0, 1.0, 0.5, 1.0
+"""Standard deviations of t, u, log sum a, b."""
+_LARGEST, _SMALLEST = 0.97, 1e-4
+"""Of e_k; and of the probabilities q whose logarithm is taken."""
+_MAX_ROWS, _MAX_ITER, _NEGLIGIBLE = 4_000, 60, 1e-4
+_MODEL_ERROR, _POINTS = 0.08, 2_001
+"""Relative standard deviation of a rate, for what the model leaves out; points at which its distribution is known."""
 
 
-def channel_of(counts: Array, shrinkage: float = 0.0) -> Array:
-    """T (K, K) for the weight of the rows of each class, by posterior, that were given each label."""
-    n_classes = len(counts)
-    if shrinkage:
-        wrong = 1.0 - np.trace(counts) / counts.sum()
-        prior = np.full(counts.shape, wrong / (n_classes - 1))
-        np.fill_diagonal(prior, 1.0 - wrong)
-    else:
-        prior, shrinkage = np.full(counts.shape, 1.0 / n_classes), 1.0
-    return (counts + shrinkage * prior) / (counts.sum(axis=1, keepdims=True) + shrinkage)
+@dataclass(frozen=True)
+class NoiseModel:
+    """What the model of the labels as given says of n rows and K classes.
 
-
-def apply_channel(proba: Array, given: Array, channel: Array) -> Array:
-    """R (n, K) for known T."""
-    return _normalised(proba * (given @ channel.T), given)
-
-
-def _normalised(joint: Array, given: Array) -> Array:
-    """Rows that sum to one; the given label where the model rules out every label."""
-    total = joint.sum(axis=1, keepdims=True)
-    return np.where(total > 0.0, joint / np.where(total > 0.0, total, 1.0), given)
-
-
-def confident_share(proba: Array, given: Array, weight: Array) -> float:
-    """The share of wrong labels by confident counting, for probabilities q (n, K) and given labels as a one-hot array.
-
-    A row counts for the label with the largest q among those whose q reaches the mean q of the rows labelled so. The
-    labels are wrong in the share of the counted rows that count for another label than their own. The estimate is right
-    where q ranks the rows of each class well, even if q is not calibrated because it learned from the wrong labels too.
-
-    Reference: Northcutt, Jiang, Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70, 2021.
+    Parameters
+    ----------
+    posterior : array of shape (n, K)
+        R, of the right label given the row and the label it came with.
+    right : array of shape (n, K)
+        p, of the right label given the row alone.
+    channel : array of shape (K, K)
+        T, rows are right labels and columns given ones; each row sums to one.
+    rates : array of shape (1 + G,)
+        Share of wrong labels among the rows that are not verified: zero, and that for each e of the grid.
+    weights : array of shape (1 + G,)
+        Posterior weights of these; they sum to one.
     """
-    weighted = given * weight[:, None]
-    totals = weighted.sum(axis=0)
-    threshold = np.divide((weighted * proba).sum(axis=0), totals, out=np.full(len(totals), np.inf), where=totals > 0.0)
-    sure = np.where(proba >= threshold, proba, -1.0)
-    counted = sure.max(axis=1) >= 0.0
-    agrees = given[np.arange(len(given)), sure.argmax(axis=1)] > 0.0
-    return float((weight * (counted & ~agrees)).sum() / max((weight * counted).sum(), np.finfo(np.float64).tiny))
+
+    posterior: Array
+    right: Array
+    channel: Array
+    rates: Array
+    weights: Array
+
+    @property
+    def rate(self) -> float:
+        """Expected share of wrong labels."""
+        return float(self.rates @ self.weights)
+
+    @property
+    def is_clean(self) -> float:
+        """Probability that no label is wrong."""
+        return float(self.weights[0])
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Shares of wrong labels that are exceeded with probability 0.95, and with 0.05.
+
+        Each rate has an error of its own, since no model is right: relative standard deviation 0.08.
+        """
+        at = np.linspace(0.0, 1.0, _POINTS)
+        spread = np.hypot(
+            _MODEL_ERROR * self.rates, np.gradient(np.append(self.rates[1:], 1.0)).clip(0.0) / np.sqrt(12.0)
+        )
+        below = (self.rates[:, None] == 0.0) | (self.rates[:, None] < at)
+        known = spread[:, None] > 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cdf = np.where(known, ndtr((at - self.rates[:, None]) / spread[:, None]), below)
+        total = self.weights @ np.where(self.rates[:, None] == 0.0, 1.0, cdf)
+        low, high = (float(at[min(np.searchsorted(total, share), _POINTS - 1)]) for share in (0.05, 0.95))
+        return low, high
+
+
+def fit_noise_model(
+    proba: Array, given: Array, weight: Array, allowed: NDArray[np.bool_] | None = None, seed: int = 0
+) -> NoiseModel:
+    """Fit the model to probabilities by models that had not seen the rows.
+
+    Parameters
+    ----------
+    proba : array of shape (M, n, K)
+        q, of M models.
+    given : array of shape (n, K)
+        One in the column of the label each row came with; a row of zeros where that is not known.
+    weight : array of shape (n,)
+        Weights of the rows.
+    allowed : array of shape (n, K), default=None
+        C: False for the labels that a verified row does not have. None: no row is verified.
+    seed : int, default=0
+        Of the sample of rows that the parameters are fitted to where there are more than 4,000.
+
+    Returns
+    -------
+    NoiseModel
+    """
+    everything = np.ones(given.shape, dtype=bool) if allowed is None else allowed
+    every = _Likelihood(_centred(proba), given, weight, everything)
+    own = every.sample(_MAX_ROWS, np.random.RandomState(seed)) if len(given) > _MAX_ROWS else every
+    n_classes = given.shape[1]
+    grid = _GRID[_GRID < 0.95 * (1.0 - 1.0 / n_classes)]
+    value, params = own.maximise(0.0, own.start)
+    found = []
+    for error in grid:
+        value, params = own.maximise(error, params)
+        found.append((value, params))
+    weights = softmax(np.array([value for value, _ in found]) + _log_prior(grid))
+    return _average(every, grid, [params for _, params in found], weights)
+
+
+def _average(every: _Likelihood, grid: Array, params: list[Array], weights: Array) -> NoiseModel:
+    n_classes = every.given.shape[1]
+    is_open = every.given.any(axis=1) & every.allowed.all(axis=1)
+    counted = is_open & (every.weight > 0.0)
+    posterior, right = np.zeros(every.given.shape), np.zeros(every.given.shape)
+    channel, rates, absent = np.zeros((n_classes, n_classes)), np.zeros(len(grid)), np.zeros(len(grid))
+    for i, error in enumerate(grid):
+        own, p, T = every.posterior(error, params[i])
+        rates[i] = 1.0 - (own * every.given)[counted].sum() / max(1, np.count_nonzero(counted))
+        absent[i] = _share_without_errors(float(1.0 - T.diagonal().min()))
+        if weights[i] > _NEGLIGIBLE:
+            as_given = np.where(is_open[:, None], every.given, own)
+            posterior += weights[i] * (absent[i] * as_given + (1.0 - absent[i]) * own)
+            right += weights[i] * p
+            channel += weights[i] * (absent[i] * np.eye(n_classes) + (1.0 - absent[i]) * T)
+    for total in (posterior, right, channel):
+        total /= total.sum(axis=1, keepdims=True)
+    of_rates = np.append(weights @ absent, weights * (1.0 - absent))
+    return NoiseModel(posterior, right, channel, np.append(0.0, rates), of_rates)
+
+
+def _log_prior(grid: Array) -> Array:
+    """Log weights of the points of the grid: uniform, but for the lump at zero."""
+    width = np.gradient(grid)
+    prior = (1.0 - _NO_ERRORS) * width / width.sum()
+    prior[0] = _NO_ERRORS
+    return np.log(prior)
+
+
+def _share_without_errors(error: float) -> float:
+    """P(no label is wrong | e), for the largest error of a class."""
+    if error == 0.0:
+        return 1.0
+    lump = np.exp(-error / _NATURAL) / (2.0 * _NATURAL)
+    return float(lump / (lump + 1.0 - np.exp(-error / _NATURAL)))
+
+
+def _centred(proba: Array) -> Array:
+    logs = np.log(np.maximum(proba, _SMALLEST))
+    return logs - logs.mean(axis=2, keepdims=True)
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """L and its gradient for the parameters (a, b, t, u), in one vector, at a mean share of errors."""
+
+    scores: Array
+    given: Array
+    weight: Array
+    allowed: NDArray[np.bool_]
+
+    @property
+    def start(self) -> Array:
+        """The mean of the models, and errors of all classes alike."""
+        n_models, _, n_classes = self.scores.shape
+        return np.concatenate([np.full(n_models, 1.0 / n_models), np.zeros(n_classes * (n_classes + 1))])
+
+    def sample(self, n_rows: int, rng: np.random.RandomState) -> _Likelihood:
+        rows = np.sort(rng.permutation(len(self.given))[:n_rows])
+        return _Likelihood(self.scores[:, rows], self.given[rows], self.weight[rows], self.allowed[rows])
+
+    def maximise(self, error: float, start: Array) -> tuple[float, Array]:
+        """The largest value in nats, and the parameters."""
+        total, n_models = float(np.count_nonzero(self.weight)), len(self.scores)
+        bounds = [(1e-6, None)] * n_models + [(None, None)] * (len(start) - n_models)
+
+        def loss(params: Array) -> tuple[float, Array]:
+            value, gradient = self.value(params, error)
+            return -value / total, -gradient / total
+
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _MAX_ITER})
+        return -float(found.fun) * total, found.x
+
+    def posterior(self, error: float, params: Array) -> tuple[Array, Array, Array]:
+        """R (n, K), p (n, K) and T (K, K)."""
+        right, (channel, _, _, _) = self._right(params), self._channel(params, error)
+        joint = right * self._emission(channel) * self.allowed
+        total = joint.sum(axis=1, keepdims=True)
+        return joint / total, right, channel
+
+    def value(self, params: Array, error: float) -> tuple[float, Array]:
+        """L with the logarithm of the prior, and its gradient."""
+        n_models, _, n_classes = self.scores.shape
+        slopes, bias, tilt, spread = self._parts(params)
+        channel, share, errors, shape = self._channel(params, error)
+        right = self._right(params)
+        joint = right * self._emission(channel) * self.allowed
+        likelihood = joint.sum(axis=1)
+        posterior = joint / likelihood[:, None]
+        weight = self._weight
+        value = float(weight @ np.log(likelihood))
+        change = (posterior - right) * weight[:, None]
+        counts = (posterior * weight[:, None]).T @ self.given
+        steep = np.log(slopes.sum()) + np.log(max(0.15, 1.0 - error * n_classes / (n_classes - 1)))
+        value -= 0.5 * ((steep / _SLOPE) ** 2 + (bias @ bias) / _BIAS**2 + (tilt @ tilt) / _TILT**2)
+        value -= 0.5 * (spread * spread).sum() / _SPREAD**2
+        off = counts - np.diag(np.diag(counts))
+        by_error = np.zeros(n_classes)
+        if error > 0.0:
+            by_error = off.sum(axis=1) - np.diag(counts) * errors / (1.0 - errors)
+            by_error[errors >= _LARGEST] = 0.0
+        by_shape = off - shape * off.sum(axis=1, keepdims=True) if error > 0.0 else np.zeros_like(off)
+        gradient = np.concatenate(
+            [
+                np.tensordot(self.scores, change, axes=2) - steep / _SLOPE**2 / slopes.sum(),
+                change.sum(axis=0) - bias / _BIAS**2,
+                by_error - share * by_error.sum() - tilt / _TILT**2,
+                (by_shape - spread / _SPREAD**2)[~np.eye(n_classes, dtype=bool)],
+            ]
+        )
+        return value, gradient
+
+    @cached_property
+    def _weight(self) -> Array:
+        """Weights that sum to the number of rows of positive weight."""
+        return self.weight * np.count_nonzero(self.weight) / self.weight.sum()
+
+    @cached_property
+    def _is_unknown(self) -> Array:
+        return 1.0 - self.given.sum(axis=1, keepdims=True)
+
+    def _emission(self, channel: Array) -> Array:
+        return self.given @ channel.T + self._is_unknown
+
+    def _right(self, params: Array) -> Array:
+        slopes, bias, _, _ = self._parts(params)
+        return np.asarray(softmax(np.tensordot(slopes, self.scores, axes=1) + bias, axis=1))
+
+    def _parts(self, params: Array) -> tuple[Array, Array, Array, Array]:
+        """a (M,), b (K,), t (K,), and u (K, K), of which the diagonal is zero."""
+        n_models, _, n_classes = self.scores.shape
+        spread = np.zeros((n_classes, n_classes))
+        spread[~np.eye(n_classes, dtype=bool)] = params[n_models + 2 * n_classes :]
+        ends = n_models, n_models + n_classes, n_models + 2 * n_classes
+        return params[: ends[0]], params[ends[0] : ends[1]], params[ends[1] : ends[2]], spread
+
+    def _channel(self, params: Array, error: float) -> tuple[Array, Array, Array, Array]:
+        """T (K, K); softmax(t) (K,); e_k (K,); softmax(u_k)_j (K, K), of which the diagonal is zero."""
+        _, _, tilt, spread = self._parts(params)
+        n_classes = len(tilt)
+        share = softmax(tilt)
+        errors = np.minimum(error * n_classes * share, _LARGEST)
+        logits = spread.copy()
+        np.fill_diagonal(logits, -np.inf)
+        shape = softmax(logits, axis=1)
+        return np.diag(1.0 - errors) + errors[:, None] * shape, share, errors, shape

@@ -42,7 +42,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
 from skrdia._evidence import group_folds
 from skrdia._influence import solve_influence
-from skrdia._noise_model import label_posterior
+from skrdia._label_posterior import label_posterior
 from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import propose
 from skrdia._rows import stack, take

@@ -8,7 +8,7 @@ from typing import Any
 
 from skrdia._evidence import SHRINKAGE, Evidence
 from skrdia._kernel import Kernel
-from skrdia._noise_model import apply_channel, label_channel
+from skrdia._label_posterior import apply_channel, label_channel
 from skrdia._train import predict_targets
 from skrdia.views._base import Array
 

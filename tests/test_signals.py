@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from skrdia import RDIAClassifier, influence
 from skrdia._evidence import Evidence, interleaved_folds
-from skrdia._noise_model import label_posterior
+from skrdia._label_posterior import label_posterior
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
 

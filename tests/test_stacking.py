@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from skrdia._noise_model import label_posterior
+from skrdia._label_posterior import label_posterior
 from skrdia._stacking import stacking_weights
 
 

@@ -1,0 +1,201 @@
+"""What several models say of the labels as given, of rows that they have not seen: the source of the noise model.
+
+The detectors are linear, in strengths of regularisation from one that can learn wrong labels by heart to one that
+cannot. Where the boundary is bent all of them are wrong in the same places, which looks like wrong labels; a model of
+trees is not. The noise model weighs them, see `skrdia._noise_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skrdia._evidence import STRONGER, companions, detectors, out_of_fold
+from skrdia._frames import is_frame, names_of
+from skrdia._rows import Split, stack, take
+from skrdia._train import predict_targets
+from skrdia._validation import is_missing
+from skrdia.blocks import Blocks, RowBlocks
+from skrdia.views import has_view
+from skrdia.views._base import Array
+from skrdia.views._heads import Renditions
+
+__all__ = ["Predictions", "predict_given"]
+
+_COMPONENTS, _MANY_COLUMNS = 60, 200
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of the labels as given by M models that had not seen the rows.
+
+    Parameters
+    ----------
+    proba : array of shape (M, n, K)
+        Of the rows that may have wrong labels; nan for those that no fold tests.
+    proba_val : array of shape (M, n_val, K), or None
+        Of the verified rows, which none of the models was trained on.
+    """
+
+    proba: Array
+    proba_val: Array | None
+
+    def take(self, rows: NDArray[np.intp], rows_val: NDArray[np.intp]) -> Predictions:
+        """The same of some of the rows, by position."""
+        return Predictions(self.proba[:, rows], None if self.proba_val is None else self.proba_val[:, rows_val])
+
+
+def predict_given(
+    finder: Any,
+    X: Any,
+    targets: Array,
+    classes: NDArray[Any],
+    splits: list[Split],
+    X_val: Any = None,
+    *,
+    seed: int | None = None,
+    cache: Callable[..., Any] | None = None,
+) -> Predictions:
+    """Train the models on the labels as given, out of fold.
+
+    Parameters
+    ----------
+    finder : classifier
+        The first of the detectors, unfitted.
+    X : array-like of shape (n, n_features)
+        Rows that may have wrong labels.
+    targets : array of shape (n, K)
+        The labels as given, times the sample weights.
+    classes : array of shape (K,)
+        The labels.
+    splits : list of (train, test)
+        Folds of these rows.
+    X_val : array-like of shape (n_val, n_features), or None
+        Verified rows.
+    seed : int or None
+        For the training of nets.
+    cache : callable
+        ``joblib.Memory.cache``, or None.
+
+    Returns
+    -------
+    Predictions
+    """
+    everything = X if X_val is None else stack(X, X_val)
+    examine = _examine if cache is None else cache(_examine)
+    found = [
+        examine(model, rows, len(targets), targets, classes, splits, seed)
+        for model, rows in _models(finder, everything, len(classes))
+    ]
+    proba = np.stack([part for part, _ in found])
+    return Predictions(proba, None if X_val is None else np.stack([part for _, part in found]))
+
+
+def _examine(
+    model: Any,
+    everything: Any,
+    n: int,
+    targets: Array,
+    classes: NDArray[Any],
+    splits: list[Split],
+    seed: int | None,
+) -> tuple[Array, Array]:
+    """Probabilities of the first n rows, out of fold, and of the others, the mean over the folds."""
+    X, X_val = take(everything, np.arange(n)), take(everything, np.arange(n, everything.shape[0]))
+    proba, fits = out_of_fold(model, X, targets, classes, None, None, splits, [], seed)
+    if not X_val.shape[0]:
+        return proba, np.zeros((0, len(classes)))
+    return proba, np.mean([predict_targets(fitted, X_val, classes) for fitted in fits], axis=0)
+
+
+def _models(finder: Any, everything: Any, n_classes: int) -> list[tuple[Any, Any]]:
+    """Unfitted models, each with the rows as it gets them."""
+    linear = [(model, everything) for model in (*detectors(finder), *companions(finder))]
+    numbers = as_numbers(everything)
+    if numbers is None:
+        return linear
+    if not has_view(finder):
+        scaled = make_pipeline(SimpleImputer(), StandardScaler())
+        linear += [(make_pipeline(scaled, LogisticRegression(C=C, max_iter=300)), numbers) for C in (1.0, *STRONGER)]
+    return [*linear, (_trees(n_classes), numbers)]
+
+
+def _trees(n_classes: int) -> Any:
+    """Boosted trees for two classes; for more, of which each would have its own trees, a forest."""
+    if n_classes == 2:
+        return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, max_leaf_nodes=8, random_state=0)
+    return RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
+
+
+def as_numbers(X: Any) -> Array | None:
+    """Rows of any kind as a table of numbers (n, d) for trees, with nan for missing ones; None where there is none.
+
+    Sparse rows of many columns and texts become their first principal components, categories numbers.
+    """
+    if isinstance(X, Renditions):
+        return as_numbers(X.parts[0])
+    if isinstance(X, Blocks | RowBlocks):
+        return None
+    if sparse.issparse(X):
+        n_components = min(_COMPONENTS, min(X.shape) - 1)
+        if X.shape[1] <= _MANY_COLUMNS or n_components < 1:
+            return np.asarray(X.toarray(), dtype=np.float64)
+        return np.asarray(TruncatedSVD(n_components, random_state=0).fit_transform(X))
+    if is_frame(X):
+        columns = [np.asarray(column) for column in _columns(X)]
+    else:
+        values = np.asarray(X)
+        if values.ndim == 1:
+            return _of_texts(values)
+        values = values.reshape(len(values), -1)
+        if values.dtype.kind in "fiub":
+            return np.asarray(values, dtype=np.float64)
+        columns = list(values.T)
+    return np.column_stack([_as_column(column) for column in columns])
+
+
+def _columns(frame: Any) -> list[Any]:
+    import narwhals as nw
+
+    names = names_of(frame)
+    wrapped = nw.from_native(frame, eager_only=True, pass_through=True)
+    if isinstance(wrapped, nw.DataFrame):
+        return [wrapped[:, i].to_numpy() for i in range(len(names))]
+    return [frame.iloc[:, i] for i in range(len(names))]
+
+
+def _as_column(column: NDArray[Any]) -> Array:
+    """Numbers as they are, times as days, anything else as the number of its value in their order."""
+    if column.dtype.kind in "fiub":
+        return column.astype(np.float64)
+    if column.dtype.kind in "mM":
+        days = column.astype(f"{column.dtype.kind}8[s]").astype(np.float64) / 86_400.0
+        return np.where(np.isnat(column), np.nan, days)
+    missing = is_missing(column)
+    values = np.full(len(column), np.nan)
+    known = column[~missing]
+    try:
+        values[~missing] = known.astype(np.float64)
+    except (TypeError, ValueError):
+        values[~missing] = np.unique(known.astype(str), return_inverse=True)[1]
+    return values
+
+
+def _of_texts(texts: NDArray[Any]) -> Array | None:
+    """None where no word stands in two texts."""
+    try:
+        return as_numbers(TfidfVectorizer(min_df=2, sublinear_tf=True).fit_transform(texts.astype(str)))
+    except ValueError:
+        return None
