@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skrdia._evidence import STRONGER
+from skrdia._out_of_fold import STRONGER
 from skrdia._train import takes_weights
 from skrdia.signals._table import OF_PROBABILITIES
 from skrdia.views import has_view, regularised

@@ -9,72 +9,31 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skrdia._influence import Solved, of_all_labels, solve_influence
 from skrdia._isolation import Isolation
 from skrdia._kernel import Kernel, newton_term
 from skrdia._label_posterior import label_posterior
-from skrdia._rows import Split, as_indexable, grouped_splits, stack, take
+from skrdia._mixture import Predictions, predict_given
+from skrdia._noise_model import NoiseModel, fit_noise_model
+from skrdia._out_of_fold import folds, out_of_fold
+from skrdia._rows import Split, as_indexable
 from skrdia._stacking import stacking_weights
-from skrdia._train import fit_targets, is_net, known_labels, predict_targets
-from skrdia.views import as_view, has_view, regularised
+from skrdia._train import fit_targets, known_labels, predict_targets
+from skrdia.views import as_view, has_view
 from skrdia.views._base import DEFAULTS, Array, Options
 
 __all__ = [
-    "STRONGER",
     "Evidence",
     "can_judge",
-    "companions",
     "detect",
-    "detectors",
-    "folds",
-    "group_folds",
-    "interleaved_folds",
-    "out_of_fold",
 ]
-
-STRONGER = (0.1, 0.01)
-"""Factors on C of detectors that cannot learn wrong labels by heart."""
 
 SHRINKAGE = 30.0
 """Rows by which the channel of the stacked posterior is shrunk towards a symmetric one."""
 
 _N_SPLITS = 3
 """Folds of the out-of-fold probabilities; five recover no more, and cost more."""
-
-
-def detectors(finder: Any) -> list[Any]:
-    """The model that finds the rows, and clones of it with a stronger penalty where it has one."""
-    return [finder, *filter(None, (regularised(finder, factor) for factor in STRONGER))]
-
-
-def companions(finder: Any) -> list[Any]:
-    """Linear models of what a net gets, of three strengths of regularisation: they cannot learn labels by heart."""
-    if not is_net(finder):
-        return []
-    return [_with_last_step(finder, _linear(C)) for C in (1.0, *STRONGER)]
-
-
-def _linear(C: float) -> Any:
-    scaler = StandardScaler(with_mean=False)
-    return make_pipeline(FunctionTransformer(_as_rows), scaler, LogisticRegression(C=C, max_iter=300))
-
-
-def _with_last_step(estimator: Any, last: Any) -> Any:
-    if not hasattr(estimator, "steps"):
-        return last
-    copied = clone(estimator)
-    name, step = copied.steps[-1]
-    copied.steps[-1] = (name, _with_last_step(step, last))
-    return copied
-
-
-def _as_rows(X: Any) -> Any:
-    return X.reshape(len(X), -1) if getattr(X, "ndim", 2) > 2 else X
 
 
 def detect(
@@ -124,66 +83,6 @@ def _of_all_classes(solved: Solved, known: NDArray[np.bool_]) -> Solved:
     log_proba[:, known], gradient[:, known] = solved.log_proba, solved.loss_gradient
     by_label = of_all_labels(solved.by_label, known)
     return replace(solved, by_label=by_label, log_proba=log_proba, loss_gradient=gradient)
-
-
-def out_of_fold(
-    estimator: Any,
-    X: Any,
-    targets: Array,
-    classes: NDArray[Any],
-    X_val: Any,
-    targets_val: Array | None,
-    splits: list[Split],
-    starts: list[Any],
-    seed: int | None = None,
-    groups: NDArray[np.intp] | None = None,
-    groups_val: NDArray[np.intp] | None = None,
-) -> tuple[Array, list[Any]]:
-    """Probabilities (n, K) by fits on the other folds of X and all validation rows, and these fits.
-
-    `starts` are fits to begin at, one for each split, or none. Rows that no split tests are nan. Validation rows of the
-    group of a tested row do not train.
-    """
-    proba, fits = np.full(targets.shape, np.nan), []
-    for i, (train, test) in enumerate(splits):
-        rows, labels = take(X, train), targets[train]
-        if X_val is not None and targets_val is not None:
-            kept = np.arange(len(targets_val))
-            if groups is not None and groups_val is not None:
-                kept = np.flatnonzero(~np.isin(groups_val, groups[test]))
-            rows = stack(rows, take(X_val, kept))
-            labels = np.vstack([labels, targets_val[kept]])
-        start = starts[i] if starts else None
-        fits.append(fit_targets(estimator, rows, labels, classes, is_draft=True, start=start, seed=seed))
-        proba[test] = predict_targets(fits[-1], take(X, test), classes)
-    return proba, fits
-
-
-def interleaved_folds(targets: Array, n_splits: int) -> NDArray[np.intp]:
-    """The fold of every row, (n,): the rows of each class are dealt out in turn."""
-    codes, fold = targets.argmax(axis=1), np.empty(len(targets), dtype=np.intp)
-    for k in range(targets.shape[1]):
-        members = np.flatnonzero(codes == k)
-        fold[members] = (np.arange(len(members)) + k) % n_splits
-    return fold
-
-
-def folds(targets: Array, n_splits: int, groups: NDArray[np.intp] | None = None) -> list[Split]:
-    """Training and test rows of every fold: interleaved, or of whole groups."""
-    fold = group_folds(targets, groups, n_splits)
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(int(fold.max(initial=0)) + 1)]
-
-
-def group_folds(targets: Array, groups: NDArray[np.intp] | None, n_splits: int) -> NDArray[np.intp]:
-    """The fold of every row, (n,), such that no group is in two; there are fewer folds where there are fewer groups."""
-    if groups is None:
-        return interleaved_folds(targets, n_splits)
-    fold = np.zeros(len(targets), dtype=np.intp)
-    n_splits = min(n_splits, len(np.unique(groups)))
-    if n_splits > 1:
-        for i, (_, test) in enumerate(grouped_splits(targets.argmax(axis=1), groups, n_splits)):
-            fold[test] = i
-    return fold
 
 
 def _uncached(function: Any, ignore: Any = None) -> Any:
@@ -237,6 +136,8 @@ class Evidence:
     given_val : array of shape (n_val, K) or None
         One in the column of the label that each trusted row came with before it was verified; zeros where that is not
         known, and None where it is known of none.
+    predictions : Predictions or None
+        What models of the labels as given say, where that is known already.
     """
 
     detectors: list[Any]
@@ -259,6 +160,7 @@ class Evidence:
     groups: NDArray[np.intp] | None = None
     groups_val: NDArray[np.intp] | None = None
     given_val: Array | None = None
+    predictions: Predictions | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the kernel and the features, which are computed again when asked for."""
@@ -397,6 +299,45 @@ class Evidence:
         seen = ~np.isnan(posterior[:, 0])
         posterior[seen] = label_posterior(posterior[seen], self.given[seen], self.weight[seen], SHRINKAGE)
         return posterior
+
+    @cached_property
+    def noise_model(self) -> NoiseModel:
+        """The model of the labels as given, see `skrdia._noise_model`; nan for rows that no fold can tell of."""
+        return self._noise_model_of(None)
+
+    @cached_property
+    def paired_noise_model(self) -> NoiseModel:
+        """The same, which also counts with which labels the verified rows came."""
+        return self._noise_model_of(self.given_val)
+
+    def _noise_model_of(self, given_val: Array | None) -> NoiseModel:
+        found = self.predicted
+        proba, given, weight, allowed = found.proba, self.given, self.weight, None
+        if found.proba_val is not None and self.targets_val is not None:
+            unknown = np.zeros(self.targets_val.shape)
+            proba = np.concatenate([proba, found.proba_val], axis=1)
+            given = np.vstack([given, unknown if given_val is None else given_val])
+            weight = np.append(weight, self.targets_val.sum(axis=1))
+            allowed = np.vstack([np.ones(self.given.shape, dtype=bool), self.targets_val > 0.0])
+            allowed[~allowed.any(axis=1)] = True
+        seen = ~np.isnan(proba).any(axis=(0, 2))
+        model = fit_noise_model(proba[:, seen], given[seen], weight[seen], None if allowed is None else allowed[seen])
+        n = len(self.given)
+        of_rows = np.full((2, n, given.shape[1]), np.nan)
+        of_rows[:, seen[:n]] = model.posterior[: seen[:n].sum()], model.right[: seen[:n].sum()]
+        return replace(model, posterior=of_rows[0], right=of_rows[1])
+
+    @cached_property
+    def predicted(self) -> Predictions:
+        """What several models say of the labels as given."""
+        if self.predictions is not None:
+            return self.predictions
+        params = {"seed": self.training_seed, "cache": self.cache}
+        targets = self.given * self.weight[:, None]
+        found = predict_given(self.detectors[0], self.X, targets, self.classes, self.splits, self.X_val, **params)
+        if self._unpredictable.any():
+            found = replace(found, proba=np.where(self._unpredictable[:, None], np.nan, found.proba))
+        return found
 
     @cached_property
     def _first_out_of_fold(self) -> tuple[Array, list[Any]]:

@@ -16,6 +16,7 @@ from skrdia._rows import Rows, stack, take
 from skrdia._train import fine_tune, fit_targets, known_labels, predict_targets, scale_logits
 from skrdia._tuning import cross_entropy
 from skrdia._tuning_nets import NO_MORE
+from skrdia._unverified import Noise
 from skrdia.views import as_view
 from skrdia.views._base import Array
 
@@ -59,9 +60,23 @@ def finish(clf: Any, heads: Heads, outcome: Outcome) -> tuple[Outcome, dict[str,
         "termination_condition_": outcome.repaired.termination_condition,
         "diagnostics_": first.diagnostics,
     }
+    if outcome.noise is not None:
+        fitted |= _of_noise(outcome.noise)
     if clf.compute_std:
         fitted["influence_std_"] = _standard_errors(clf, rows, first)
     return outcome, fitted
+
+
+def _of_noise(noise: Noise) -> dict[str, Any]:
+    """The attributes that say how many labels are wrong."""
+    return {
+        "noise_matrix_": noise.channel,
+        "noise_rate_": noise.rate,
+        "noise_rate_interval_": np.array(noise.interval),
+        "noise_counts_": noise.counts,
+        "harmful_precision_": noise.marks.precision,
+        "harmful_recall_": noise.marks.recall,
+    }
 
 
 def _targets(clf: Any, rows: Rows, labels: Array) -> Array:

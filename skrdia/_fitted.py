@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from skrdia._rows import Rows
 from skrdia.views._base import Array
 
-__all__ = ["features_of", "replace_attributes", "warn_of_rows_left_alone"]
+__all__ = ["features_of", "replace_attributes", "warn_of_rows_left_alone", "warn_of_unverified_judges"]
 
 _SHOWN = 10
 """Classes that a warning names."""
@@ -30,6 +30,29 @@ def features_of(X: Any) -> dict[str, Any]:
     probe = BaseEstimator()
     validate_data(probe, X=X, skip_check_array=True)
     return vars(probe)
+
+
+def warn_of_unverified_judges(clf: Any, cv: Any) -> None:
+    """Where nothing is verified, and labels that may be wrong are taken for the truth, or alpha has another unit.
+
+    `cv`: the folds in which every row is scored; None where some rows are held out.
+    """
+    if cv is None:
+        warnings.warn(
+            f"validation_fraction={clf.validation_fraction:g}: no row is verified, so that the rows held out judge by "
+            "labels that may be wrong as well. Pass verified rows, by trusted or X_val; or leave validation_fraction "
+            "out, or use cv=5, and every row is scored by models that never saw it.",
+            UserWarning,
+            stacklevel=4,
+        )
+    elif clf.alpha != "auto" and clf.signal == "auto" and clf.cv is None:
+        warnings.warn(
+            f"alpha={clf.alpha:g} with no verified rows: it is compared with the signal 'confidence', one minus the "
+            "probability of the label by models that never saw the row (cv=5). For influences pass verified rows, by "
+            "trusted or X_val. To mean this, set cv=5; or leave alpha out, and the share of wrong labels is estimated.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_of_unknown_classes(rows: Rows) -> None:

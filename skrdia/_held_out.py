@@ -38,7 +38,7 @@ def _losses(clf: Any, rows: Rows, outcome: Outcome, n_val: int) -> tuple[Array, 
     unknown = np.full(n_val, np.nan)
     if clf.alpha == "auto":
         return (unknown, unknown) if outcome.losses is None else (outcome.losses[0], outcome.losses[1])
-    if clf.cv is not None or clf.influence_estimator is not None:  # their first fit is on all rows
+    if rows.splits or clf.influence_estimator is not None:  # their first fit is on all rows
         return unknown, unknown
     fold = rows.folds[0]
 

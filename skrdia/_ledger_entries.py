@@ -43,6 +43,8 @@ _CAUSES = {
     "margin": "models that never saw it prefer another label",
     "posterior": "its label is probably wrong, by models that never saw it and their estimate of the noise",
     "stacked-posterior": "its label is probably wrong, by several models that never saw it",
+    "noise-model": "its label is probably wrong, by a model of how the labels were given",
+    "paired-noise-model": "its label is probably wrong, by a model of how the labels were given",
     "trusted-confidence": "a model of the trusted rows finds its label improbable",
     "trusted-posterior": "its label is probably wrong, by a model of the trusted rows and its estimate of the noise",
 }
@@ -145,7 +147,7 @@ def _chosen_cause(clf: Any, blamed: bool, kept: float) -> str:
     if clf.signal_ == "none":
         return "held-out rows are predicted better without the rows that are not trusted"
     doubt = "doubt its label" if kept < 0.5 else f"have {'some' if kept < 0.9 else 'little'} doubt about its label"
-    if clf.cv is not None:
+    if not len(clf.held_out_["row"]):
         return f"models that never saw it, by the signal {_name(clf.signal_)}, {doubt}"
     return f"the repairs that help most on held-out rows, above all by the signal {_name(clf.signal_)}, {doubt}"
 

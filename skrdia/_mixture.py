@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skrdia._evidence import STRONGER, companions, detectors, out_of_fold
 from skrdia._frames import is_frame, names_of
+from skrdia._out_of_fold import STRONGER, companions, detectors, out_of_fold
 from skrdia._rows import Split, stack, take
 from skrdia._train import predict_targets
 from skrdia._validation import is_missing

@@ -1,8 +1,8 @@
 """How many labels are wrong, and which: a model of the labels as they were given.
 
-A model that was trained on wrong labels says with which probability q a row has the label it was *given*: q = T' p, with
-p that of the right label, and T_kj the probability that a row of class k is given the label j. To take q for p is to see
-uncertainty where there are errors. Here p is a combination of what M models said of rows they had not seen,
+A model that was trained on wrong labels says with which probability q a row has the label it was *given*: q = T' p,
+with p that of the right label, and T_kj the probability that a row of class k is given the label j. To take q for p is
+to see uncertainty where there are errors. Here p is a combination of what M models said of rows they had not seen,
 
     s_mik = log q_mik - sum_j log q_mij / K                                                        (M, n, K)
     p_ik  = softmax_k (sum_m a_m s_mik + b_k)                                                      (n, K)
@@ -66,6 +66,8 @@ _LARGEST, _SMALLEST = 0.97, 1e-4
 _MAX_ROWS, _MAX_ITER, _NEGLIGIBLE = 4_000, 60, 1e-4
 _MODEL_ERROR, _POINTS = 0.08, 2_001
 """Relative standard deviation of a rate, for what the model leaves out; points at which its distribution is known."""
+_RULE_OF_THREE = 3.0
+"""Wrong labels of which none may show, with a probability of 0.05."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class NoiseModel:
             cdf = np.where(known, ndtr((at - self.rates[:, None]) / spread[:, None]), below)
         total = self.weights @ np.where(self.rates[:, None] == 0.0, 1.0, cdf)
         low, high = (float(at[min(np.searchsorted(total, share), _POINTS - 1)]) for share in (0.05, 0.95))
-        return low, high
+        return low, max(high, _RULE_OF_THREE / len(self.posterior))
 
 
 def fit_noise_model(
@@ -147,7 +149,7 @@ def fit_noise_model(
     every = _Likelihood(_centred(proba), given, weight, everything)
     own = every.sample(_MAX_ROWS, np.random.RandomState(seed)) if len(given) > _MAX_ROWS else every
     n_classes = given.shape[1]
-    grid = _GRID[_GRID < 0.95 * (1.0 - 1.0 / n_classes)]
+    grid = _GRID[0.95 * (1.0 - 1.0 / n_classes) > _GRID]
     value, params = own.maximise(0.0, own.start)
     found = []
     for error in grid:
@@ -239,7 +241,7 @@ class _Likelihood:
 
     def value(self, params: Array, error: float) -> tuple[float, Array]:
         """L with the logarithm of the prior, and its gradient."""
-        n_models, _, n_classes = self.scores.shape
+        n_classes = self.given.shape[1]
         slopes, bias, tilt, spread = self._parts(params)
         channel, share, errors, shape = self._channel(params, error)
         right = self._right(params)

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
 from skrdia._candidates import candidates, detectors_to_try
-from skrdia._evidence import Evidence, detectors
+from skrdia._evidence import Evidence
 from skrdia._heads import fit_heads
+from skrdia._out_of_fold import detectors
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net, takes_weights
-from skrdia._tuning import Choice, Problem, choose, propose_all
+from skrdia._tuning import Choice, Problem, choose, propose_all, too_few_rows
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
+from skrdia._unverified import Noise, describe, mark
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
@@ -45,7 +47,8 @@ class Outcome:
     """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
 
     `finish` is what follows the final fit of a net. `losses` (2, n_val) are those of the validation rows, with the
-    labels as given and as chosen, where the choice has measured them. `others` are the next best choices.
+    labels as given and as chosen, where the choice has measured them. `others` are the next best choices. `noise` says
+    how many labels are wrong, where that was asked.
     """
 
     repaired: Repaired
@@ -56,19 +59,23 @@ class Outcome:
     finish: Finish = NO_MORE
     losses: Array | None = None
     others: tuple[Outcome, ...] = ()
+    noise: Noise | None = None
 
 
-def signal_name(clf: Any) -> Any:
+def signal_name(clf: Any, is_out_of_fold: bool) -> Any:
     """The signal; "auto" stays where the validation rows choose it."""
-    if clf.signal != "auto" or (clf.alpha == "auto" and clf.cv is None):
+    if clf.signal != "auto" or (clf.alpha == "auto" and not is_out_of_fold):
         return clf.signal
-    return "influence" if clf.cv is None else "confidence"
+    if clf.alpha == "auto":
+        return "noise-model" if clf.strategy == "auto" else "posterior"
+    return "confidence" if is_out_of_fold else "influence"
 
 
 def by_threshold(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
     """One threshold, as in the paper."""
-    signal, strategy = signal_name(clf), "relabel" if clf.strategy == "auto" else clf.strategy
-    if clf.cv is not None and signal in WITHOUT_TRUSTED_ROWS:
+    signal = signal_name(clf, is_out_of_fold=bool(rows.splits))
+    strategy = "relabel" if clf.strategy == "auto" else clf.strategy
+    if rows.splits and signal in WITHOUT_TRUSTED_ROWS:
         rows = rows.without_judges()
     repaired = _rounds(clf, finder, rows, rng, signal, strategy, float(clf.alpha))
     return Outcome(
@@ -81,14 +88,16 @@ def by_threshold(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) 
 
 
 def without_judges(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
-    """Nothing to choose by: the posterior of the noise model, and a score by several detectors."""
-    signal = "posterior" if clf.signal == "auto" else clf.signal
+    """Nothing to choose by: the model of the labels as given, or a signal and a strategy that the user has named."""
+    signal = signal_name(clf, is_out_of_fold=True)
+    if signal == "noise-model" and clf.strategy == "auto":
+        return by_noise_model(clf, base, finder, rows.without_judges(), rng)
     of_base = "soft" if takes_weights(base) else "relabel"
     strategy = of_base if clf.strategy == "auto" else clf.strategy
     if signal not in WITHOUT_TRUSTED_ROWS or signal not in OF_PROBABILITIES:
         raise ValueError(
             f"signal={signal!r} with alpha='auto' needs trusted rows to choose a threshold by, of which there are "
-            "none with cv. Give alpha a number, or use signal='posterior' or 'confidence'."
+            "none. Give alpha a number, or use signal='noise-model' or 'confidence'."
         )
     rows = rows.without_judges()
     repaired = _rounds(clf, finder, rows, rng, signal, strategy, 0.0 if strategy == "soft" else 0.5)
@@ -101,9 +110,35 @@ def without_judges(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.
     )
 
 
+def by_noise_model(
+    clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState, condition: str = ""
+) -> Outcome:
+    """Train on the posterior of the right label, mark what is probably wrong; verified rows are known to the model."""
+    fold, gather = rows.folds[0], _gatherer(clf, finder, rows, rng)
+    evidence = gather(fold, rows.given)
+    noise = evidence.noise_model if evidence.given_val is None else evidence.paired_noise_model
+    rule = "soft" if takes_weights(base) else "relabel"
+    threshold = 0.0 if rule == "soft" else 0.5
+    repaired = _repair(clf, rows, rng, lambda *_: evidence, "noise-model", rule, threshold)
+    wrong = np.full(len(rows.y), np.nan)
+    wrong[fold.train] = 1.0 - (rows.given[fold.train] * noise.posterior).sum(axis=1)
+    marks = mark(wrong)
+    told = describe(noise, rows.given[fold.train], ~np.isnan(wrong[fold.train]), marks)
+    return Outcome(
+        replace(repaired, termination_condition=condition + told.condition),
+        repaired.labels,
+        marks.rows,
+        wrong,
+        ("noise-model", rule, marks.least, 1),
+        noise=told,
+    )
+
+
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
-    """The validation rows choose."""
+    """The validation rows choose, where there are enough of them."""
     problem = _problem(clf, base, finder, rows, rng)
+    if (why := too_few_rows(problem)) is not None and clf.signal == clf.strategy == "auto":
+        return by_noise_model(clf, base, finder, rows, rng, f"{why}; ")
     choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
@@ -188,6 +223,11 @@ def training_seed(clf: Any) -> int | None:
 def _rounds(
     clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState, signal: Any, strategy: Any, alpha: float
 ) -> Repaired:
+    return _repair(clf, rows, rng, _gatherer(clf, finder, rows, rng), signal, strategy, alpha)
+
+
+def _gatherer(clf: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Callable[[Fold, Array], Evidence]:
+    """The evidence of a fold, for the targets of a round."""
     cache, models = check_memory(clf.memory).cache, detectors(finder)
     seed = None if clf.hessian in DETERMINISTIC else rng.randint(2**31 - 1)
 
@@ -213,6 +253,12 @@ def _rounds(
             given_val=None if fold.X_val is None or rows.splits else rows.given_val,
         )
 
+    return gather
+
+
+def _repair(
+    clf: Any, rows: Rows, rng: np.random.RandomState, gather: Any, signal: Any, strategy: Any, alpha: float
+) -> Repaired:
     return repair(
         rows,
         gather,

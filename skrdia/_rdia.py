@@ -13,7 +13,12 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from skrdia._blocks import is_dask
 from skrdia._delegates import Delegates
 from skrdia._finish import finish
-from skrdia._fitted import features_of, replace_attributes, warn_of_rows_left_alone
+from skrdia._fitted import (
+    features_of,
+    replace_attributes,
+    warn_of_rows_left_alone,
+    warn_of_unverified_judges,
+)
 from skrdia._heads import fit_heads
 from skrdia._held_out import held_out
 from skrdia._ledger import open_ledger
@@ -29,6 +34,10 @@ from skrdia.views import check_supported
 from skrdia.views._heads import without_resamplers
 
 __all__ = ["RDIAClassifier"]
+
+
+_N_FOLDS = 5
+"""Folds where nothing is verified, and the user names no others."""
 
 
 class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -62,7 +71,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     signal : {"auto", "influence", "confidence", "trusted-confidence", "posterior", ...} or callable, \
             default="auto"
         The score that is compared with `alpha`, see `skrdia.signals`. "auto" leaves it to the validation rows when
-        `alpha` is "auto", and otherwise is "influence", or "confidence" with `cv`.
+        `alpha` is "auto", and otherwise is "influence". Where nothing is verified it is "noise-model" with "auto", and
+        "confidence" with a number, so that the label of a row is wrong where other models find it improbable.
     strategy : {"auto", "relabel", "relabel-soft", "soft", "drop", "none", "uids-linear", "uids-sigmoid", "optlr", \
             "random"} or callable, default="auto"
         What becomes of harmful rows, see `skrdia.strategies`. "auto" leaves it to the validation rows when `alpha` is
@@ -71,13 +81,14 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         paper compares with.
     max_iter : int, default=None
         Rounds of steps I to III. None is one round, as in the paper, or up to three with ``alpha="auto"``.
-    validation_fraction : float, default=0.3
-        Share of the rows held out, stratified by class, when `fit` is given no validation rows. Their labels should be
-        right: hand over verified ones by `trusted` or `X_val` where there are any.
+    validation_fraction : float, default=None
+        Share of the rows held out, stratified by class, when `fit` is given no validation rows. Their labels are taken
+        to be right, although nobody has verified them, and `fit` warns of that. None holds nothing out.
     cv : int, cross-validation generator or iterable, default=None
-        Without trusted rows: score every row by models that never saw it, fits on the folds it is not in, so that every
-        row can be repaired. With ``signal="influence"`` a row has its mean influence over the folds it is trained in,
-        on the rows of the other fold.
+        Without validation rows: score every row by models that never saw it, fits on the folds it is not in, so that
+        every row can be repaired. None is 5 folds then, unless `validation_fraction` is given. With
+        ``signal="influence"`` a row has its mean influence over the folds it is trained in, on the rows of the other
+        fold, whose labels nobody has verified either.
     refit_on : {"all", "train"}, default="all"
         Rows of the final fit: the repaired training rows and the validation rows, or, as in the paper, only the former.
     refit_params : dict, default=None
@@ -216,7 +227,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         "signal": [StrOptions({"auto", *SIGNALS}), callable],
         "strategy": [StrOptions({"auto", *STRATEGIES}), callable],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
+        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither"), None],
         "cv": ["cv_object"],
         "refit_on": [StrOptions({"all", "train"})],
         "refit_params": [dict, None],
@@ -241,7 +252,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         signal: Any = "auto",
         strategy: Any = "auto",
         max_iter: int | None = None,
-        validation_fraction: float = 0.3,
+        validation_fraction: float | None = None,
         cv: Any = None,
         refit_on: str = "all",
         refit_params: dict[str, Any] | None = None,
@@ -291,8 +302,10 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     ) -> RDIAClassifier:
         """Train on repaired labels.
 
-        The validation rows are `X_val` and `y_val`, or the `trusted` rows of X, or both of these, or the folds of `cv`,
-        or else a stratified hold-out of `validation_fraction` of the rows.
+        The validation rows are `X_val` and `y_val`, or the `trusted` rows of X, or both of these. Where there are none,
+        nothing is verified: every row is scored out of fold (`cv`), a model of how the labels were given says how many
+        are wrong, and the classifier is trained on the posterior of the right labels. Only with `validation_fraction`
+        part of the rows, unverified as they are, takes the place of validation rows.
 
         Parameters
         ----------
@@ -336,7 +349,11 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             return fit_on_cluster(self, X, y, sample_weight, X_val, y_val, trusted, groups, y_given)
         base = self._base()
         finder = self._finder(base)
-        self._check_estimators(base, finder)
+        is_verified = trusted is not None or X_val is not None
+        cv = _N_FOLDS if self.cv is None and self.validation_fraction is None and not is_verified else self.cv
+        self._check_estimators(base, finder, is_out_of_fold=cv is not None)
+        if not is_verified:
+            warn_of_unverified_judges(self, cv)
         rng = check_random_state(self.random_state)
         rows = split_rows(
             X,
@@ -347,7 +364,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             trusted=trusted,
             groups=groups,
             y_given=y_given,
-            cv=self.cv,
+            cv=cv,
             validation_fraction=self.validation_fraction,
             random_state=rng,
         )
@@ -356,7 +373,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             heads = fit_heads(base, finder, rows)
             if self.alpha != "auto":
                 outcome = by_threshold(self, heads.finder, heads.rows, rng)
-            elif self.cv is None:
+            elif cv is None:
                 outcome = by_choice(self, heads.base, heads.finder, heads.rows, rng)
             else:
                 outcome = without_judges(self, heads.base, heads.finder, heads.rows, rng)
@@ -365,7 +382,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         replace_attributes(self, features | fitted)
         self.held_out_ = held_out(self, rows, outcome)
         self.ledger_ = open_ledger(self, rows, outcome)
-        self._has_verified_rows = trusted is not None or X_val is not None
+        self._has_verified_rows = is_verified
         return self
 
     def _base(self) -> Any:
@@ -375,8 +392,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         """The model of steps I and II; its training rows are those of X."""
         return without_resamplers(base) if self.influence_estimator is None else self.influence_estimator
 
-    def _check_estimators(self, base: Any, finder: Any) -> None:
-        signal = signal_name(self)
+    def _check_estimators(self, base: Any, finder: Any, *, is_out_of_fold: bool) -> None:
+        signal = signal_name(self, is_out_of_fold)
         if signal in ("auto", "influence"):
             check_supported(finder)
         for name, estimator in (("base_estimator", base), ("influence_estimator", finder)):

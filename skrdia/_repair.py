@@ -20,7 +20,7 @@ from skrdia._evidence import Evidence, can_judge
 from skrdia._influence import Solved
 from skrdia._rows import Fold, Rows, take
 from skrdia._train import predict_targets, safe_log
-from skrdia.signals._table import apply
+from skrdia.signals._table import SIGNALS, apply
 from skrdia.views._base import Array
 
 __all__ = [
@@ -34,6 +34,10 @@ __all__ = [
     "sentence",
     "unjudged",
 ]
+
+
+_MODELS_OF_NOISE = (SIGNALS["noise-model"], SIGNALS["paired-noise-model"])
+"""Signals that say how probable each label is, so that no other model need be asked."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,8 @@ def _find(
     by_label = apply(signal, evidence)
     if solved is not None:
         log_proba = solved.log_proba
+    elif signal in _MODELS_OF_NOISE:
+        log_proba = safe_log(1.0 - by_label)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_proba = np.log(evidence.confidence)

@@ -120,7 +120,7 @@ def split_rows(
     groups: ArrayLike | None = None,
     y_given: ArrayLike | None = None,
     cv: Any = None,
-    validation_fraction: float = 0.3,
+    validation_fraction: float | None = None,
     random_state: Any = None,
 ) -> Rows:
     """Check the data of `RDIAClassifier.fit`; validation rows are X_val, trusted or both, folds of cv, or held out."""
@@ -135,6 +135,7 @@ def split_rows(
     if trusted is not None:
         mask = check_trusted(trusted, len(y), needed=X_val is None)
     elif X_val is None and cv is None:
+        assert validation_fraction is not None
         mask = hold_out(y, weight, validation_fraction, random_state, numbers)
     classes = _check_classes(labels, y[(weight > 0.0) & ~mask])
     given = one_hot(encode(y, classes, "y"), len(classes))

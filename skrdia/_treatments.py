@@ -28,7 +28,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from skrdia._evidence import interleaved_folds
+from skrdia._out_of_fold import interleaved_folds
 from skrdia._rdia import RDIAClassifier
 from skrdia._rows import take
 from skrdia._train import fit_targets, last_step, predict_targets, safe_log

@@ -33,7 +33,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
-from skrdia._evidence import Evidence, group_folds
+from skrdia._evidence import Evidence
+from skrdia._out_of_fold import group_folds
 from skrdia._progress import tell
 from skrdia._repair import keep_classes, propose, unjudged
 from skrdia._rows import stack, take
@@ -50,6 +51,7 @@ __all__ = [
     "cross_entropy",
     "mean_and_error",
     "propose_all",
+    "too_few_rows",
 ]
 
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
@@ -243,7 +245,7 @@ def choose(
 ) -> Choice:
     """Choose among doing nothing, the trusted rows only, and the candidates; `cache` remembers each fold."""
     if (condition := too_few_rows(problem)) is not None:
-        return _unchanged(problem, np.full(len(problem.given), np.nan), [], condition, None)
+        return _unchanged(problem, np.full(len(problem.given), np.nan), [], f"do nothing: {condition}", None)
     fold = group_folds(problem.targets_val, problem.groups_val, _N_FOLDS)
     n_folds = int(fold.max()) + 1
     rng = np.random.RandomState(problem.seed)
@@ -282,10 +284,10 @@ def choose(
 def too_few_rows(problem: Problem) -> str | None:
     """Why nothing can be chosen, where that is so."""
     if problem.groups_val is not None and len(np.unique(problem.groups_val)) < 2:
-        return "do nothing: the validation rows are of one group, so that none of them can judge"
+        return "the validation rows are of one group, so that none of them can judge"
     if problem.n_val >= _MIN_VALIDATION_ROWS:
         return None
-    return f"do nothing: {problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
+    return f"{problem.n_val} validation rows are too few to choose by, {_MIN_VALIDATION_ROWS} are needed"
 
 
 def _examine(

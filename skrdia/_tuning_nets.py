@@ -40,9 +40,9 @@ from scipy.special import log_softmax, softmax
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
-from skrdia._evidence import group_folds
 from skrdia._influence import solve_influence
 from skrdia._label_posterior import label_posterior
+from skrdia._out_of_fold import group_folds
 from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import propose
 from skrdia._rows import stack, take

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from skrdia._evidence import SHRINKAGE, Evidence
 from skrdia._kernel import Kernel
 from skrdia._label_posterior import apply_channel, label_channel
+from skrdia._noise_model import NoiseModel
 from skrdia._train import predict_targets
 from skrdia.views._base import Array
 
@@ -67,6 +68,17 @@ class Unseen:
     @property
     def trusted_posterior(self) -> Array:
         return self._posterior(self.trusted_confidence, self.known.trusted_posterior, 0.0)
+
+    @cached_property
+    def noise_model(self) -> NoiseModel:
+        return self._noise_model_of(self.known.noise_model)
+
+    @cached_property
+    def paired_noise_model(self) -> NoiseModel:
+        return self._noise_model_of(self.known.paired_noise_model)
+
+    def _noise_model_of(self, known: NoiseModel) -> NoiseModel:
+        return replace(known, posterior=apply_channel(self.confidence, self.given, known.channel))
 
     @property
     def isolation(self) -> Array:

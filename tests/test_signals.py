@@ -6,8 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from skrdia import RDIAClassifier, influence
-from skrdia._evidence import Evidence, interleaved_folds
+from skrdia._evidence import Evidence
 from skrdia._label_posterior import label_posterior
+from skrdia._out_of_fold import interleaved_folds
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import WITHOUT_TRUSTED_ROWS
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skrdia import RDIAClassifier, influence
 from skrdia._candidates import candidates, detectors_to_try
-from skrdia._evidence import detectors, interleaved_folds
+from skrdia._out_of_fold import detectors, interleaved_folds
 from skrdia._outcome import _problem, candidate_targets
 from skrdia._tuning import choose
 from skrdia.datasets import flip_labels

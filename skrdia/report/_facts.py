@@ -79,7 +79,13 @@ class Facts:
     @property
     def did_nothing(self) -> bool:
         """Whether the targets are the labels as given."""
-        return self.is_auto and self.clf.cv is None and str(self.clf.termination_condition_).startswith("do nothing")
+        is_judged = self.is_auto and not self.is_out_of_fold
+        return is_judged and str(self.clf.termination_condition_).startswith("do nothing")
+
+    @property
+    def is_out_of_fold(self) -> bool:
+        """Whether there are no validation rows, so that every row was scored by models that had not seen it."""
+        return len(self.clf.held_out_["row"]) == 0
 
     def loss(self, rows: NDArray[np.bool_] | None = None) -> Loss:
         """Over all validation rows, or over those marked among them (n_val,)."""

@@ -136,10 +136,9 @@ def _steps(facts: Facts) -> list[str]:
     n_val, given = len(clf.held_out_["row"]), int(facts.trained.sum())
     found_by = name_of(clf.signal_)
     steps = [f"Trained {_model(clf.base_estimator_)} on {count(given, 'label')} as given."]
-    if clf.cv is not None:
-        steps.append(
-            f"Scored every row by models that had not seen it (cv={shown(clf.cv)}), with the signal {found_by}."
-        )
+    if facts.is_out_of_fold:
+        folds = "5 folds" if clf.cv is None else f"cv={shown(clf.cv)}"
+        steps.append(f"Scored every row by models that had not seen it ({folds}), with the signal {found_by}.")
     elif facts.is_auto:
         tried = len(clf.history_)
         steps.append(

@@ -66,15 +66,16 @@ def cautions(facts: Facts) -> list[str]:
 
 def _of_the_rows(facts: Facts) -> list[str]:
     clf, found = facts.clf, list[str]()
-    if not clf._has_verified_rows and clf.cv is None:
+    if not clf._has_verified_rows and not facts.is_out_of_fold:
         found.append(
             "The validation rows are a random part of the rows given, whose labels may be wrong as well. Pass rows "
             "with verified labels, by trusted or X_val, for a better repair and a verdict to rely on."
         )
-    if clf.cv is not None:
+    if facts.is_out_of_fold:
         found.append(
-            "There are no verified rows: random mistakes can be found, but a systematic one looks like the truth to "
-            "every model that is trained on it."
+            "There are no verified rows: random mistakes can be found, but a systematic one, such as of labels made by "
+            "rules, looks like the truth to every model that is trained on it. Verify some rows, chosen at random, to "
+            "know the share of wrong labels, and pass them by trusted."
         )
     labels, weight = clf.held_out_["label"], clf.held_out_["weight"]
     if len(labels):

@@ -15,6 +15,8 @@ With g_ik the gradient of the loss of row i with label k, H the mean Hessian, an
     posterior              1 - R_ik             R the posterior of the right label by a noise model, q from confidence
     stacked-posterior      1 - R_ik             the same with a shrunken noise model, q from several detectors
     trusted-posterior      1 - R_ik             the same as posterior, q from trusted-confidence
+    noise-model            1 - R_ik             R by the model of the labels as given, see below
+    paired-noise-model     1 - R_ik             the same, which knows with which labels trusted rows came
     isolation              D_others / D_all     for anomalies: distances in two metrics, see `isolation`
 
 and the others by the formulas of `skrdia.signals._influences`.
@@ -23,7 +25,8 @@ Influence asks what a label does to the loss on the trusted rows, which shows sy
 self-influence, confidence and the posteriors whether a label is right. Confidence needs no trusted rows, but a
 systematic error fools every model trained on it. The posteriors weigh what a model expects of a row against the label
 it came with and how often, by their own estimate, labels of each class are wrong; "posterior" is computed twice, the
-second time with q out of fold from models trained on the first.
+second time with q out of fold from models trained on the first. "noise-model" knows that such models give the
+probability of the label as given, and finds that of the right one (`skrdia._noise_model`).
 
 `Evidence` has the arrays ``influences``, ``confidence``, ``trusted_confidence``, ``posterior``, ``trusted_posterior``,
 ``stacked_posterior``, ``isolation`` and ``trusted_isolation``, each computed when asked for; ``kernel``, the inner
@@ -50,6 +53,8 @@ from skrdia.signals._influences import (
 from skrdia.signals._labels import (
     confidence,
     margin,
+    noise_model,
+    paired_noise_model,
     posterior,
     stacked_posterior,
     trusted_confidence,
@@ -71,6 +76,8 @@ __all__ = [
     "leave_one_out_step",
     "margin",
     "marginal_influence",
+    "noise_model",
+    "paired_noise_model",
     "pcid",
     "posterior",
     "rank_rows",

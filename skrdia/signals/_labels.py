@@ -7,7 +7,16 @@ import numpy as np
 from skrdia._evidence import Evidence
 from skrdia.views._base import Array
 
-__all__ = ["confidence", "margin", "posterior", "stacked_posterior", "trusted_confidence", "trusted_posterior"]
+__all__ = [
+    "confidence",
+    "margin",
+    "noise_model",
+    "paired_noise_model",
+    "posterior",
+    "stacked_posterior",
+    "trusted_confidence",
+    "trusted_posterior",
+]
 
 
 def confidence(evidence: Evidence) -> Array:
@@ -89,6 +98,46 @@ def posterior(evidence: Evidence) -> Array:
        Statistics 28, 1979.
     """
     return 1.0 - evidence.posterior
+
+
+def noise_model(evidence: Evidence) -> Array:
+    """One minus the posterior of each label by the model of the labels as given, see `skrdia._noise_model`.
+
+    Several models are combined into the probability of the right label, and what they saturate at shows how many labels
+    of each class are wrong. Trusted rows, where there are any, are known to it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of n rows and K labels.
+
+    Returns
+    -------
+    by_label : array of shape (n, K)
+        Between 0 and 1.
+
+    References
+    ----------
+    .. [1] Menon, van Rooyen, Ong, Williamson, "Learning from corrupted binary labels via class-probability estimation",
+       ICML 2015.
+    """
+    return 1.0 - evidence.noise_model.posterior
+
+
+def paired_noise_model(evidence: Evidence) -> Array:
+    """The same, which also counts with which labels the trusted rows came, where that is known.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of n rows and K labels.
+
+    Returns
+    -------
+    by_label : array of shape (n, K)
+        Between 0 and 1.
+    """
+    return 1.0 - evidence.paired_noise_model.posterior
 
 
 def stacked_posterior(evidence: Evidence) -> Array:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from skrdia._evidence import Evidence, companions, detectors, folds
+from skrdia._evidence import Evidence
 from skrdia._frames import alike
 from skrdia._influence import check_rows
+from skrdia._out_of_fold import companions, detectors, folds
 from skrdia._rows import as_indexable, check_pair
 from skrdia._validation import one_hot
 from skrdia.signals._table import SIGNALS, Signal, apply

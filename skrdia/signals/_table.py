@@ -32,6 +32,8 @@ SIGNALS: dict[str, Signal] = {
     "margin": of_labels.margin,
     "posterior": of_labels.posterior,
     "stacked-posterior": of_labels.stacked_posterior,
+    "noise-model": of_labels.noise_model,
+    "paired-noise-model": of_labels.paired_noise_model,
     "trusted-confidence": of_labels.trusted_confidence,
     "trusted-posterior": of_labels.trusted_posterior,
     "isolation": of_influence.isolation,
@@ -45,11 +47,21 @@ WITHOUT_TRUSTED_ROWS = (
     "margin",
     "posterior",
     "stacked-posterior",
+    "noise-model",
+    "paired-noise-model",
     "isolation",
 )
 """Signals that need none."""
 
-OF_PROBABILITIES = ("confidence", "trusted-confidence", "posterior", "stacked-posterior", "trusted-posterior")
+OF_PROBABILITIES = (
+    "confidence",
+    "trusted-confidence",
+    "posterior",
+    "stacked-posterior",
+    "trusted-posterior",
+    "noise-model",
+    "paired-noise-model",
+)
 """Signals between 0 and 1: one minus a probability of the label."""
 
 
