@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from skrdia._out_of_fold import STRONGER
+from skrdia._out_of_fold import STRONGER, WEAKER
 from skrdia._train import takes_weights
 from skrdia.signals._table import OF_PROBABILITIES
 from skrdia.views import has_view, regularised
 
-__all__ = ["NOTHING", "TRUSTED_ONLY", "Candidate", "candidates", "detectors_to_try"]
+__all__ = ["NOTHING", "OF_GIVEN_LABELS", "TRUSTED_ONLY", "Candidate", "candidates", "detectors_to_try"]
 
-_WEAKER = 30.0
-"""Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
+OF_GIVEN_LABELS = ("noise-model", "calibrated-posterior", "paired-posterior")
+"""Signals that ask models of the labels as given."""
 
 _BASE = "base estimator"
 """The detector that is the base estimator, where another model finds the rows."""
@@ -45,7 +45,10 @@ class Candidate:
 NOTHING = Candidate("none", "none", np.inf, n_iter=0)
 TRUSTED_ONLY = Candidate("none", "drop", -np.inf, n_iter=0)
 
+_SOFT_AND_HARD = (("soft", 0.0), ("relabel", 0.5))
+
 _AUTO = (
+    *(Candidate(signal, *rule) for signal in ("noise-model", "calibrated-posterior") for rule in _SOFT_AND_HARD),
     *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, *STRONGER)),
     *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, *STRONGER)),
     *(Candidate("posterior", "relabel", 0.5, detector=factor) for factor in (1.0, 0.1)),
@@ -56,9 +59,11 @@ _AUTO = (
 )
 """What "auto" tries: few, chosen greedily from about 200 so that their mixture recovers as much as that of all."""
 
+_WITH_PAIRS = tuple(Candidate("paired-posterior", *rule) for rule in _SOFT_AND_HARD)
+
 _WITH_MANY_VALIDATION_ROWS = (
-    Candidate("trusted-posterior", "soft", 0.0, detector=_WEAKER),
-    Candidate("trusted-posterior", "relabel", 0.5, detector=_WEAKER),
+    Candidate("trusted-posterior", "soft", 0.0, detector=WEAKER),
+    Candidate("trusted-posterior", "relabel", 0.5, detector=WEAKER),
     *(Candidate("influence", "relabel", 0.05, n_iter=k) for k in (1, 2, 3)),
     *(Candidate("influence", "relabel", 0.2, n_iter=k) for k in (1, 2)),
 )
@@ -72,7 +77,7 @@ _BY_THE_BASE_ESTIMATOR = (
 
 def detectors_to_try(base: Any, finder: Any) -> dict[float | str, Any]:
     """The model that finds the rows, clones of it by their factor on C where it has one, and the base estimator."""
-    clones = {factor: regularised(finder, factor) for factor in (*STRONGER, _WEAKER)}
+    clones = {factor: regularised(finder, factor) for factor in (*STRONGER, WEAKER)}
     models: dict[float | str, Any] = {1.0: finder}
     models |= {factor: model for factor, model in clones.items() if model is not None}
     return models | ({_BASE: base} if _finds_too(base, finder) else {})
@@ -84,7 +89,14 @@ def _finds_too(base: Any, finder: Any) -> bool:
 
 
 def candidates(
-    signal: Any, strategy: Any, max_iter: int | None, base: Any, finder: Any, n_val: int = _MANY_VALIDATION_ROWS
+    signal: Any,
+    strategy: Any,
+    max_iter: int | None,
+    base: Any,
+    finder: Any,
+    n_val: int = _MANY_VALIDATION_ROWS,
+    *,
+    has_pairs: bool = False,
 ) -> list[Candidate]:
     """What is tried besides doing nothing and the trusted rows only, for the user's signal, strategy and models."""
     if callable(signal):
@@ -100,6 +112,7 @@ def candidates(
     tried: Iterable[Candidate] = _product(signal, strategy)
     if signal == "auto" and strategy == "auto":
         tried = (*_AUTO, *_WITH_MANY_VALIDATION_ROWS) if n_val >= _MANY_VALIDATION_ROWS else _AUTO
+        tried = (*tried, *_WITH_PAIRS) if has_pairs else tried
         tried = (*tried, *_BY_THE_BASE_ESTIMATOR) if _finds_too(base, finder) else tried
     known, rounds = detectors_to_try(base, finder), np.inf if max_iter is None else max_iter
     differentiable = has_view(finder)

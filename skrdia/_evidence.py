@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skrdia._calibration import calibrated
 from skrdia._influence import Solved, of_all_labels, solve_influence
 from skrdia._isolation import Isolation
 from skrdia._kernel import Kernel, newton_term
 from skrdia._label_posterior import label_posterior
-from skrdia._mixture import Predictions, predict_given
+from skrdia._mixture import Predictions, of_verified, predict_given
 from skrdia._noise_model import NoiseModel, fit_noise_model
-from skrdia._out_of_fold import folds, out_of_fold
+from skrdia._out_of_fold import WEAKER, folds, out_of_fold
 from skrdia._rows import Split, as_indexable
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, known_labels, predict_targets
-from skrdia.views import as_view, has_view
+from skrdia.views import as_view, has_view, regularised
 from skrdia.views._base import DEFAULTS, Array, Options
 
 __all__ = [
@@ -303,20 +304,12 @@ class Evidence:
     @cached_property
     def noise_model(self) -> NoiseModel:
         """The model of the labels as given, see `skrdia._noise_model`; nan for rows that no fold can tell of."""
-        return self._noise_model_of(None)
-
-    @cached_property
-    def paired_noise_model(self) -> NoiseModel:
-        """The same, which also counts with which labels the verified rows came."""
-        return self._noise_model_of(self.given_val)
-
-    def _noise_model_of(self, given_val: Array | None) -> NoiseModel:
         found = self.predicted
         proba, given, weight, allowed = found.proba, self.given, self.weight, None
         if found.proba_val is not None and self.targets_val is not None:
             unknown = np.zeros(self.targets_val.shape)
             proba = np.concatenate([proba, found.proba_val], axis=1)
-            given = np.vstack([given, unknown if given_val is None else given_val])
+            given = np.vstack([given, unknown if self.given_val is None else self.given_val])
             weight = np.append(weight, self.targets_val.sum(axis=1))
             allowed = np.vstack([np.ones(self.given.shape, dtype=bool), self.targets_val > 0.0])
             allowed[~allowed.any(axis=1)] = True
@@ -328,16 +321,69 @@ class Evidence:
         return replace(model, posterior=of_rows[0], right=of_rows[1])
 
     @cached_property
+    def calibrated_posterior(self) -> Array:
+        """Posterior of every label, (n, K), by models of the labels as given that are calibrated on trusted rows."""
+        (proba, proba_val), targets_val = self._stacked, self.targets_val
+        assert targets_val is not None
+        return self._where_seen(
+            proba,
+            lambda seen: label_posterior(
+                calibrated(proba[:, seen], proba_val, targets_val), self.given[seen], self.weight[seen]
+            ),
+        )
+
+    @cached_property
+    def paired_posterior(self) -> Array:
+        """The same, where it is known with which labels trusted rows came; else `calibrated_posterior`."""
+        given_val = self.given_val
+        if given_val is None or not given_val.any():
+            return self.calibrated_posterior
+        (proba, proba_val), targets_val = self._stacked, self.targets_val
+        known = given_val.any(axis=1)
+        assert targets_val is not None
+        return self._where_seen(
+            proba,
+            lambda seen: calibrated(
+                proba[:, seen], proba_val[:, known], targets_val[known], self.given[seen], given_val[known]
+            ),
+        )
+
+    def _where_seen(self, proba: Array, of: Callable[[NDArray[np.bool_]], Array]) -> Array:
+        seen = ~np.isnan(proba).any(axis=(0, 2))
+        posterior = np.full(self.given.shape, np.nan)
+        posterior[seen] = of(seen)
+        return posterior
+
+    @cached_property
+    def _stacked(self) -> tuple[Array, Array]:
+        """What models of the labels as given, and of the trusted rows alone, say of the rows, and of the trusted ones."""
+        self._need_validation_rows("calibrated-posterior")
+        found, targets_val = self.predicted, self.targets_val
+        assert targets_val is not None and found.proba_val is not None
+        weaker = regularised(self.detectors[0], WEAKER)
+        params = (self.classes, self.X_val, targets_val, self.groups_val, self.training_seed)
+        own = [of_verified(model, self.X, *params) for model in (self.detectors[0], weaker) if model is not None]
+        proba = np.concatenate([found.proba, np.stack([part for part, _ in own])])
+        return proba, np.concatenate([found.proba_val, np.stack([part for _, part in own])])
+
+    @cached_property
     def predicted(self) -> Predictions:
         """What several models say of the labels as given."""
         if self.predictions is not None:
             return self.predictions
-        params = {"seed": self.training_seed, "cache": self.cache}
         targets = self.given * self.weight[:, None]
-        found = predict_given(self.detectors[0], self.X, targets, self.classes, self.splits, self.X_val, **params)
-        if self._unpredictable.any():
-            found = replace(found, proba=np.where(self._unpredictable[:, None], np.nan, found.proba))
-        return found
+        return predict_given(
+            self.detectors[0],
+            self.X,
+            targets,
+            self.classes,
+            self.splits,
+            self.X_val,
+            groups=self.groups,
+            groups_val=self.groups_val,
+            seed=self.training_seed,
+            cache=self.cache,
+        )
 
     @cached_property
     def _first_out_of_fold(self) -> tuple[Array, list[Any]]:

@@ -44,7 +44,8 @@ _CAUSES = {
     "posterior": "its label is probably wrong, by models that never saw it and their estimate of the noise",
     "stacked-posterior": "its label is probably wrong, by several models that never saw it",
     "noise-model": "its label is probably wrong, by a model of how the labels were given",
-    "paired-noise-model": "its label is probably wrong, by a model of how the labels were given",
+    "calibrated-posterior": "its label is probably wrong, by models that verified rows have calibrated",
+    "paired-posterior": "its label is probably wrong, by models that verified rows have calibrated",
     "trusted-confidence": "a model of the trusted rows finds its label improbable",
     "trusted-posterior": "its label is probably wrong, by a model of the trusted rows and its estimate of the noise",
 }

@@ -23,16 +23,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrdia._frames import is_frame, names_of
-from skrdia._out_of_fold import STRONGER, companions, detectors, out_of_fold
+from skrdia._out_of_fold import N_FOLDS, STRONGER, companions, detectors, folds, out_of_fold
 from skrdia._rows import Split, stack, take
-from skrdia._train import predict_targets
+from skrdia._train import fit_targets, predict_targets
 from skrdia._validation import is_missing
 from skrdia.blocks import Blocks, RowBlocks
 from skrdia.views import has_view
 from skrdia.views._base import Array
 from skrdia.views._heads import Renditions
 
-__all__ = ["Predictions", "predict_given"]
+__all__ = ["Predictions", "of_verified", "predict_given"]
 
 _COMPONENTS, _MANY_COLUMNS = 60, 200
 
@@ -65,6 +65,8 @@ def predict_given(
     splits: list[Split],
     X_val: Any = None,
     *,
+    groups: NDArray[np.intp] | None = None,
+    groups_val: NDArray[np.intp] | None = None,
     seed: int | None = None,
     cache: Callable[..., Any] | None = None,
 ) -> Predictions:
@@ -84,6 +86,8 @@ def predict_given(
         Folds of these rows.
     X_val : array-like of shape (n_val, n_features), or None
         Verified rows.
+    groups, groups_val : array of shapes (n,) and (n_val,), or None
+        Numbers of groups of rows: no row is judged by a model of rows of its own group.
     seed : int or None
         For the training of nets.
     cache : callable
@@ -95,29 +99,64 @@ def predict_given(
     """
     everything = X if X_val is None else stack(X, X_val)
     examine = _examine if cache is None else cache(_examine)
+    apart = np.ones((len(splits), everything.shape[0] - len(targets)), dtype=bool)
+    if groups is not None and groups_val is not None:
+        apart = np.stack([~np.isin(groups_val, groups[train]) for train, _ in splits])
     found = [
-        examine(model, rows, len(targets), targets, classes, splits, seed)
+        examine(model, rows, targets, classes, splits, apart, seed)
         for model, rows in _models(finder, everything, len(classes))
     ]
     proba = np.stack([part for part, _ in found])
+    proba[:, _unpredictable(targets, splits)] = np.nan
     return Predictions(proba, None if X_val is None else np.stack([part for _, part in found]))
+
+
+def _unpredictable(targets: Array, splits: list[Split]) -> NDArray[np.bool_]:
+    """Rows whose label no training row of their fold has, so that no model can tell whether it is right."""
+    found = np.zeros(len(targets), dtype=bool)
+    for train, test in splits:
+        found[test] = targets[train].sum(axis=0)[targets[test].argmax(axis=1)] == 0.0
+    return found
 
 
 def _examine(
     model: Any,
     everything: Any,
-    n: int,
     targets: Array,
     classes: NDArray[Any],
     splits: list[Split],
+    apart: NDArray[np.bool_],
     seed: int | None,
 ) -> tuple[Array, Array]:
-    """Probabilities of the first n rows, out of fold, and of the others, the mean over the folds."""
+    """Probabilities of the rows with targets, out of fold, and of the others, the mean over the folds.
+
+    `apart` (number of folds, n_val): whether a verified row is in no group of the fold's training rows.
+    """
+    n = len(targets)
     X, X_val = take(everything, np.arange(n)), take(everything, np.arange(n, everything.shape[0]))
     proba, fits = out_of_fold(model, X, targets, classes, None, None, splits, [], seed)
     if not X_val.shape[0]:
         return proba, np.zeros((0, len(classes)))
-    return proba, np.mean([predict_targets(fitted, X_val, classes) for fitted in fits], axis=0)
+    counted = np.where(apart.any(axis=0), apart, True) / np.maximum(apart.sum(axis=0), 1)
+    counted /= counted.sum(axis=0)
+    parts = np.stack([predict_targets(fitted, X_val, classes) for fitted in fits])
+    return proba, np.einsum("fi,fik->ik", counted, parts)
+
+
+def of_verified(
+    model: Any,
+    X: Any,
+    classes: NDArray[Any],
+    X_val: Any,
+    targets_val: Array,
+    groups_val: NDArray[np.intp] | None,
+    seed: int | None,
+) -> tuple[Array, Array]:
+    """Probabilities of other rows (n, K), and out of fold of the verified ones (n_val, K), by a model of these alone."""
+    fitted = fit_targets(model, X_val, targets_val, classes, is_draft=True, seed=seed)
+    splits = folds(targets_val, N_FOLDS, groups_val)
+    proba, _ = out_of_fold(model, X_val, targets_val, classes, None, None, splits, [], seed)
+    return predict_targets(fitted, X, classes), np.where(np.isnan(proba), 1.0 / len(classes), proba)
 
 
 def _models(finder: Any, everything: Any, n_classes: int) -> list[tuple[Any, Any]]:

@@ -281,7 +281,8 @@ class _Likelihood:
         return 1.0 - self.given.sum(axis=1, keepdims=True)
 
     def _emission(self, channel: Array) -> Array:
-        return self.given @ channel.T + self._is_unknown
+        """E, a little more than zero where a label cannot have been given: a pair may say otherwise."""
+        return np.maximum(self.given @ channel.T, _SMALLEST**2) + self._is_unknown
 
     def _right(self, params: Array) -> Array:
         slopes, bias, _, _ = self._parts(params)

@@ -17,7 +17,9 @@ from skrdia.views import regularised
 from skrdia.views._base import Array
 
 __all__ = [
+    "N_FOLDS",
     "STRONGER",
+    "WEAKER",
     "companions",
     "detectors",
     "folds",
@@ -28,6 +30,13 @@ __all__ = [
 
 STRONGER = (0.1, 0.01)
 """Factors on C of detectors that cannot learn wrong labels by heart."""
+
+
+N_FOLDS = 5
+"""Folds where nothing is verified, and of the models of the labels as given."""
+
+WEAKER = 30.0
+"""Factor on C of a detector of the trusted rows, which have no wrong labels to learn."""
 
 
 def detectors(finder: Any) -> list[Any]:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
-from skrdia._candidates import candidates, detectors_to_try
+from skrdia._candidates import OF_GIVEN_LABELS, candidates, detectors_to_try
 from skrdia._evidence import Evidence
 from skrdia._heads import fit_heads
-from skrdia._out_of_fold import detectors
+from skrdia._mixture import predict_given
+from skrdia._out_of_fold import N_FOLDS, detectors, folds
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net, takes_weights
@@ -116,7 +117,7 @@ def by_noise_model(
     """Train on the posterior of the right label, mark what is probably wrong; verified rows are known to the model."""
     fold, gather = rows.folds[0], _gatherer(clf, finder, rows, rng)
     evidence = gather(fold, rows.given)
-    noise = evidence.noise_model if evidence.given_val is None else evidence.paired_noise_model
+    noise = evidence.noise_model
     rule = "soft" if takes_weights(base) else "relabel"
     threshold = 0.0 if rule == "soft" else 0.5
     repaired = _repair(clf, rows, rng, lambda *_: evidence, "noise-model", rule, threshold)
@@ -166,12 +167,33 @@ def _outcome_of(choice: Choice, problem: Problem, rows: Rows, first: Detection, 
     )
 
 
+def _predicted(problem: Problem, finder: Any, clf: Any) -> Problem:
+    """With what models of the labels as given say, once for all candidates and folds."""
+    splits = folds(problem.given, N_FOLDS, problem.groups)
+    found = predict_given(
+        finder,
+        problem.X,
+        problem.given * problem.weight[:, None],
+        problem.classes,
+        splits,
+        problem.X_val,
+        groups=problem.groups,
+        groups_val=problem.groups_val,
+        seed=training_seed(clf),
+        cache=check_memory(clf.memory).cache,
+    )
+    return replace(problem, predictions=found)
+
+
 def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice, Finish]:
     """The choice, and what follows the final fit."""
     cache = check_memory(clf.memory).cache
     if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
         return cache(choose_net, ignore=["n_jobs", "report"])(problem, clf.n_jobs, _report(clf))
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val)
+    has_pairs = problem.given_val is not None and problem.given_val.any()
+    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val, has_pairs=has_pairs)
+    if any(candidate.signal in OF_GIVEN_LABELS for candidate in tried):
+        problem = _predicted(problem, finder, clf)
     remembered = cache(choose, ignore=["n_jobs", "report", "cache"])
     return remembered(problem, tried, clf.n_jobs, _report(clf), cache), NO_MORE
 

@@ -22,6 +22,7 @@ from skrdia._fitted import (
 from skrdia._heads import fit_heads
 from skrdia._held_out import held_out
 from skrdia._ledger import open_ledger
+from skrdia._out_of_fold import N_FOLDS
 from skrdia._outcome import by_choice, by_threshold, signal_name, without_judges
 from skrdia._progress import listening
 from skrdia._rows import split_rows
@@ -34,10 +35,6 @@ from skrdia.views import check_supported
 from skrdia.views._heads import without_resamplers
 
 __all__ = ["RDIAClassifier"]
-
-
-_N_FOLDS = 5
-"""Folds where nothing is verified, and the user names no others."""
 
 
 class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -350,7 +347,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         base = self._base()
         finder = self._finder(base)
         is_verified = trusted is not None or X_val is not None
-        cv = _N_FOLDS if self.cv is None and self.validation_fraction is None and not is_verified else self.cv
+        cv = N_FOLDS if self.cv is None and self.validation_fraction is None and not is_verified else self.cv
         self._check_estimators(base, finder, is_out_of_fold=cv is not None)
         if not is_verified:
             warn_of_unverified_judges(self, cv)

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-_MODELS_OF_NOISE = (SIGNALS["noise-model"], SIGNALS["paired-noise-model"])
+_MODELS_OF_NOISE = tuple(SIGNALS[name] for name in ("noise-model", "calibrated-posterior", "paired-posterior"))
 """Signals that say how probable each label is, so that no other model need be asked."""
 
 

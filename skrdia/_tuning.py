@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
 from skrdia._evidence import Evidence
+from skrdia._mixture import Predictions
 from skrdia._out_of_fold import group_folds
 from skrdia._progress import tell
 from skrdia._repair import keep_classes, propose, unjudged
@@ -84,6 +85,7 @@ class Problem:
     groups: NDArray[np.intp] | None = None
     groups_val: NDArray[np.intp] | None = None
     given_val: Array | None = None
+    predictions: Predictions | None = None
 
     @property
     def left_alone(self) -> NDArray[np.bool_]:
@@ -120,6 +122,7 @@ class Problem:
             groups=None if self.groups is None else self.groups[train],
             groups_val=None if self.groups_val is None else self.groups_val[val],
             given_val=None if self.given_val is None else self.given_val[val],
+            predictions=None if self.predictions is None else self.predictions.take(train, val),
         )
 
 
@@ -206,6 +209,7 @@ def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidenc
         groups=problem.groups,
         groups_val=problem.groups_val,
         given_val=problem.given_val,
+        predictions=problem.predictions,
     )
 
 

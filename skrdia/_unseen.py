@@ -71,14 +71,16 @@ class Unseen:
 
     @cached_property
     def noise_model(self) -> NoiseModel:
-        return self._noise_model_of(self.known.noise_model)
-
-    @cached_property
-    def paired_noise_model(self) -> NoiseModel:
-        return self._noise_model_of(self.known.paired_noise_model)
-
-    def _noise_model_of(self, known: NoiseModel) -> NoiseModel:
+        known = self.known.noise_model
         return replace(known, posterior=apply_channel(self.confidence, self.given, known.channel))
+
+    @property
+    def calibrated_posterior(self) -> Array:
+        return self._posterior(self.trusted_confidence, self.known.calibrated_posterior, 0.0)
+
+    @property
+    def paired_posterior(self) -> Array:
+        return self._posterior(self.trusted_confidence, self.known.paired_posterior, 0.0)
 
     @property
     def isolation(self) -> Array:

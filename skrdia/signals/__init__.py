@@ -16,7 +16,8 @@ With g_ik the gradient of the loss of row i with label k, H the mean Hessian, an
     stacked-posterior      1 - R_ik             the same with a shrunken noise model, q from several detectors
     trusted-posterior      1 - R_ik             the same as posterior, q from trusted-confidence
     noise-model            1 - R_ik             R by the model of the labels as given, see below
-    paired-noise-model     1 - R_ik             the same, which knows with which labels trusted rows came
+    calibrated-posterior   1 - R_ik             q of the labels as given, calibrated on trusted rows
+    paired-posterior       1 - R_ik             the same, which knows with which labels trusted rows came
     isolation              D_others / D_all     for anomalies: distances in two metrics, see `isolation`
 
 and the others by the formulas of `skrdia.signals._influences`.
@@ -51,10 +52,11 @@ from skrdia.signals._influences import (
     trusted_isolation,
 )
 from skrdia.signals._labels import (
+    calibrated_posterior,
     confidence,
     margin,
     noise_model,
-    paired_noise_model,
+    paired_posterior,
     posterior,
     stacked_posterior,
     trusted_confidence,
@@ -66,6 +68,7 @@ from skrdia.signals._table import SIGNALS
 __all__ = [
     "SIGNALS",
     "average_absolute_influence",
+    "calibrated_posterior",
     "cnci",
     "confidence",
     "gd_class",
@@ -77,7 +80,7 @@ __all__ = [
     "margin",
     "marginal_influence",
     "noise_model",
-    "paired_noise_model",
+    "paired_posterior",
     "pcid",
     "posterior",
     "rank_rows",

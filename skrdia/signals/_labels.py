@@ -8,10 +8,11 @@ from skrdia._evidence import Evidence
 from skrdia.views._base import Array
 
 __all__ = [
+    "calibrated_posterior",
     "confidence",
     "margin",
     "noise_model",
-    "paired_noise_model",
+    "paired_posterior",
     "posterior",
     "stacked_posterior",
     "trusted_confidence",
@@ -124,20 +125,43 @@ def noise_model(evidence: Evidence) -> Array:
     return 1.0 - evidence.noise_model.posterior
 
 
-def paired_noise_model(evidence: Evidence) -> Array:
-    """The same, which also counts with which labels the trusted rows came, where that is known.
+def calibrated_posterior(evidence: Evidence) -> Array:
+    """One minus the posterior of each label by models of the labels as given that are calibrated on trusted rows.
+
+    Their probabilities, and those of models of the trusted rows alone, are combined into that of the right label by a
+    multinomial logistic regression on the trusted rows, see `skrdia._calibration`.
 
     Parameters
     ----------
     evidence : Evidence
-        Of n rows and K labels.
+        Of n rows and K labels, with trusted rows.
+
+    Returns
+    -------
+    by_label : array of shape (n, K)
+        Between 0 and 1.
+
+    References
+    ----------
+    .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+    """
+    return 1.0 - evidence.calibrated_posterior
+
+
+def paired_posterior(evidence: Evidence) -> Array:
+    """The same, where it is known with which labels trusted rows came: these are columns of the regression too.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of n rows and K labels, with trusted rows.
 
     Returns
     -------
     by_label : array of shape (n, K)
         Between 0 and 1.
     """
-    return 1.0 - evidence.paired_noise_model.posterior
+    return 1.0 - evidence.paired_posterior
 
 
 def stacked_posterior(evidence: Evidence) -> Array:

@@ -33,9 +33,10 @@ SIGNALS: dict[str, Signal] = {
     "posterior": of_labels.posterior,
     "stacked-posterior": of_labels.stacked_posterior,
     "noise-model": of_labels.noise_model,
-    "paired-noise-model": of_labels.paired_noise_model,
     "trusted-confidence": of_labels.trusted_confidence,
     "trusted-posterior": of_labels.trusted_posterior,
+    "calibrated-posterior": of_labels.calibrated_posterior,
+    "paired-posterior": of_labels.paired_posterior,
     "isolation": of_influence.isolation,
     "trusted-isolation": of_influence.trusted_isolation,
 }
@@ -48,7 +49,6 @@ WITHOUT_TRUSTED_ROWS = (
     "posterior",
     "stacked-posterior",
     "noise-model",
-    "paired-noise-model",
     "isolation",
 )
 """Signals that need none."""
@@ -60,7 +60,8 @@ OF_PROBABILITIES = (
     "stacked-posterior",
     "trusted-posterior",
     "noise-model",
-    "paired-noise-model",
+    "calibrated-posterior",
+    "paired-posterior",
 )
 """Signals between 0 and 1: one minus a probability of the label."""
 
