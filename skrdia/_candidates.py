@@ -48,10 +48,10 @@ TRUSTED_ONLY = Candidate("none", "drop", -np.inf, n_iter=0)
 _SOFT_AND_HARD = (("soft", 0.0), ("relabel", 0.5))
 
 _AUTO = (
-    *(Candidate(signal, *rule) for signal in ("noise-model", "calibrated-posterior") for rule in _SOFT_AND_HARD),
-    *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, *STRONGER)),
-    *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, *STRONGER)),
-    *(Candidate("posterior", "relabel", 0.5, detector=factor) for factor in (1.0, 0.1)),
+    Candidate("noise-model", "soft", 0.0),
+    *(Candidate("calibrated-posterior", *rule) for rule in _SOFT_AND_HARD),
+    *(Candidate("trusted-posterior", "soft", 0.0, detector=factor) for factor in (1.0, 0.1)),
+    *(Candidate("trusted-posterior", "relabel", 0.5, detector=factor) for factor in (1.0, 0.1)),
     Candidate("trusted-confidence", "relabel", 0.8, detector=0.1),
     Candidate("trusted-confidence", "drop", 0.8, detector=0.1),
     Candidate("influence", "drop", 0.2, detector=0.01),

@@ -356,10 +356,11 @@ class Evidence:
 
     @cached_property
     def _stacked(self) -> tuple[Array, Array]:
-        """What models of the labels as given, and of the trusted rows alone, say of the rows, and of the trusted ones."""
+        """What models of the labels as given and of the trusted rows alone say of the rows, and of the trusted ones."""
         self._need_validation_rows("calibrated-posterior")
         found, targets_val = self.predicted, self.targets_val
-        assert targets_val is not None and found.proba_val is not None
+        assert targets_val is not None
+        assert found.proba_val is not None
         weaker = regularised(self.detectors[0], WEAKER)
         params = (self.classes, self.X_val, targets_val, self.groups_val, self.training_seed)
         own = [of_verified(model, self.X, *params) for model in (self.detectors[0], weaker) if model is not None]

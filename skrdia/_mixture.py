@@ -152,7 +152,7 @@ def of_verified(
     groups_val: NDArray[np.intp] | None,
     seed: int | None,
 ) -> tuple[Array, Array]:
-    """Probabilities of other rows (n, K), and out of fold of the verified ones (n_val, K), by a model of these alone."""
+    """Probabilities of other rows, and of the verified ones out of fold, by a model of these alone."""
     fitted = fit_targets(model, X_val, targets_val, classes, is_draft=True, seed=seed)
     splits = folds(targets_val, N_FOLDS, groups_val)
     proba, _ = out_of_fold(model, X_val, targets_val, classes, None, None, splits, [], seed)

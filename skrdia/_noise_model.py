@@ -61,8 +61,8 @@ _NATURAL = 0.01
 """Mean mu of the share of natural exceptions."""
 _TILT, _SPREAD, _SLOPE, _BIAS = 3.0, 1.0, 0.5, 1.0
 """Standard deviations of t, u, log sum a, b."""
-_LARGEST, _SMALLEST = 0.97, 1e-4
-"""Of e_k; and of the probabilities q whose logarithm is taken."""
+_LARGEST, _SMALLEST, _LEAST_RIGHT = 0.97, 1e-4, 1e-12
+"""Largest e_k; smallest of the probabilities q whose logarithm is taken, and of p."""
 _MAX_ROWS, _MAX_ITER, _NEGLIGIBLE = 4_000, 60, 1e-4
 _MODEL_ERROR, _POINTS = 0.08, 2_001
 """Relative standard deviation of a rate, for what the model leaves out; points at which its distribution is known."""
@@ -286,7 +286,7 @@ class _Likelihood:
 
     def _right(self, params: Array) -> Array:
         slopes, bias, _, _ = self._parts(params)
-        return np.asarray(softmax(np.tensordot(slopes, self.scores, axes=1) + bias, axis=1))
+        return np.maximum(softmax(np.tensordot(slopes, self.scores, axes=1) + bias, axis=1), _LEAST_RIGHT)
 
     def _parts(self, params: Array) -> tuple[Array, Array, Array, Array]:
         """a (M,), b (K,), t (K,), and u (K, K), of which the diagonal is zero."""
