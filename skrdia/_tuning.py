@@ -13,7 +13,7 @@ probability that candidate c so gave to the label of validation row j,
 Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
 the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
 likelihood ratio of 20, it takes the place of the average. With z its gain over doing nothing in standard errors, what
-is trained on is the given labels with the share 1 - z / 1.4, and else the repair; nothing is done where z is below 0.35.
+is trained on is the given labels with the share 1 - z / 1.4, and else the repair; nothing is done for z below 0.35.
 A gain of few rows is seldom certain, and half a repair is safer than none or all of it: the loss is convex.
 
 References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
