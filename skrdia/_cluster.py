@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_memory
 
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate, candidates, detectors_to_try
 from skrdia._dask_blocks import DaskBlocks, checked_weight, encoded, labels_of
-from skrdia._fitted import replace_attributes
+from skrdia._fitted import replace_attributes, warn_of_unverified_judges
 from skrdia._influence import Solved, solve_influence
 from skrdia._label_posterior import apply_channel, channel_of
 from skrdia._outcome import options_of, signal_name
@@ -135,7 +135,7 @@ def _check(clf: Any, base: Any, finder: Any) -> None:
         raise ValueError("cv needs all rows in memory; for rows of Dask pass trusted, or X_val and y_val.")
     if clf.compute_std:
         raise ValueError("compute_std=True needs all rows in memory; for rows of Dask leave it out.")
-    signal, strategy = signal_name(clf), clf.strategy
+    signal, strategy = signal_name(clf, is_out_of_fold=False), clf.strategy
     for name, value, known in (
         ("signal", signal, ("auto", *_SIGNALS)),
         ("strategy", strategy, ("auto", *_STRATEGIES)),
@@ -165,7 +165,13 @@ def _read(
             raise ValueError(f"trusted has dtype {mask.dtype}, expected bool: one True or False per row of X.")
     elif X_val is not None:
         mask = da.zeros(n, chunks=chunks, dtype=bool)
+    elif clf.validation_fraction is None:
+        raise ValueError(
+            "Without verified rows all rows are needed in memory; for rows of Dask pass trusted, X_val and y_val, or "
+            "set validation_fraction to have some of the rows, unverified as they are, held out."
+        )
     else:
+        warn_of_unverified_judges(clf, None)
         mask = random.random_sample(n, chunks=chunks) < clf.validation_fraction
     mask, training = blocks.hold(mask), blocks.hold(weight * ~mask)
     classes, given = labels_of(blocks, y, training > 0.0)
@@ -297,7 +303,7 @@ def _proposal(rows: _Rows, evidence: _Evidence, signal: str, strategy: str, alph
 
 def _rounds(clf: Any, rows: _Rows, evidence: _Evidence) -> _Repaired:
     """One threshold, as in the paper."""
-    signal, strategy = signal_name(clf), "relabel" if clf.strategy == "auto" else clf.strategy
+    signal, strategy = signal_name(clf, is_out_of_fold=False), "relabel" if clf.strategy == "auto" else clf.strategy
     detector, labels, seen = evidence._detector, rows.given, [rows.given]
     harmful, scores = da.zeros_like(rows.mask), None
     history: list[dict[str, Any]] = []

@@ -19,6 +19,10 @@ from skrdia.views._base import Array
 __all__ = ["Honoured", "continued", "honoured"]
 
 
+_HELD_OUT = 0.3
+"""Share of the rows held out where those that were decided on are all of one class."""
+
+
 @dataclass(frozen=True)
 class Honoured:
     """Labels (n,), weights (n,), the mask of the trusted rows (n,), and the labels that these came with (n,).
@@ -122,7 +126,7 @@ def _validation_rows(
     if clf.cv is not None and len(decided):
         raise ValueError(
             f"clf has cv={shown(clf.cv)}, which leaves no room for trusted rows, as those are that were decided on. "
-            "Set cv=None, and pass X_val and y_val, or trusted, or have validation_fraction of the rows held out."
+            "Set cv=None; pass X_val and y_val, or trusted, if there are more verified rows."
         )
     if trusted is not None:
         return check_trusted(trusted, len(y), needed=X_val is None and len(decided) == 0).copy()
@@ -132,9 +136,11 @@ def _validation_rows(
         raise ValueError("The first fit of this ledger had X_val and y_val. Pass them to refit, or trusted rows.")
     if book.validation is not None and book.validation.any():
         return book.validation.copy()
-    candidates = weight.copy()
+    if clf.validation_fraction is None and len(np.unique(y[decided])) != 1:
+        return np.zeros(len(y), dtype=bool)  # of a single class no rows can judge
+    candidates, fraction = weight.copy(), clf.validation_fraction or _HELD_OUT
     candidates[decided] = 0.0
-    return hold_out(y, candidates, clf.validation_fraction, check_random_state(clf.random_state), groups)
+    return hold_out(y, candidates, fraction, check_random_state(clf.random_state), groups)
 
 
 def continued(new: Book, old: Book, decided: NDArray[np.intp]) -> Book:

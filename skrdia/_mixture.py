@@ -34,7 +34,7 @@ from skrdia.views._heads import Renditions
 
 __all__ = ["Predictions", "of_verified", "predict_given"]
 
-_COMPONENTS, _MANY_COLUMNS = 60, 200
+_COMPONENTS, _MOST_ROWS = 60, 100_000
 
 
 @dataclass(frozen=True)
@@ -181,16 +181,17 @@ def _trees(n_classes: int) -> Any:
 def as_numbers(X: Any) -> Array | None:
     """Rows of any kind as a table of numbers (n, d) for trees, with nan for missing ones; None where there is none.
 
-    Sparse rows of many columns and texts become their first principal components, categories numbers.
+    Sparse rows and texts become their leading singular directions, categories numbers. More than 100,000 rows tell a
+    linear model enough.
     """
     if isinstance(X, Renditions):
         return as_numbers(X.parts[0])
-    if isinstance(X, Blocks | RowBlocks):
+    if isinstance(X, Blocks | RowBlocks) or X.shape[0] > _MOST_ROWS:
         return None
     if sparse.issparse(X):
         n_components = min(_COMPONENTS, min(X.shape) - 1)
-        if X.shape[1] <= _MANY_COLUMNS or n_components < 1:
-            return np.asarray(X.toarray(), dtype=np.float64)
+        if n_components < 1:
+            return None
         return np.asarray(TruncatedSVD(n_components, random_state=0).fit_transform(X))
     if is_frame(X):
         columns = [np.asarray(column) for column in _columns(X)]

@@ -37,6 +37,7 @@ __all__ = [
     "by_threshold",
     "candidate_targets",
     "options_of",
+    "seed_of",
     "signal_name",
     "training_seed",
     "without_judges",
@@ -140,9 +141,9 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     problem = _problem(clf, base, finder, rows, rng)
     if (why := too_few_rows(problem)) is not None and clf.signal == clf.strategy == "auto":
         return by_noise_model(clf, base, finder, rows, rng, f"{why}; ")
-    choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
+    choice, finish = _choose(clf, base, finder, problem)
     outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
     return replace(outcome, others=tuple(others))
 
@@ -204,6 +205,7 @@ def candidate_targets(clf: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> dict[
     heads = fit_heads(base, clf._finder(base), rows)
     problem = _problem(clf, heads.base, heads.finder, heads.rows, np.random.RandomState(0))
     tried = candidates(clf.signal, clf.strategy, clf.max_iter, heads.base, heads.finder, problem.n_val)
+    problem = _predicted(problem, heads.finder, clf)
     return {str(candidate): labels for candidate, labels in propose_all(problem, tried).items()}
 
 
@@ -221,7 +223,7 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
         judges.targets_val,
         clf.refit_on == "all",
         clf.hessian,
-        rng.randint(2**31 - 1) if clf.random_state is not None else 0,
+        seed_of(clf.random_state, rng),
         options_of(clf),
         clf.best_epoch,
         None if rows.groups is None else rows.groups[judges.train],
@@ -233,6 +235,11 @@ def _problem(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Random
 def options_of(clf: Any) -> Options:
     """How views of nets are taken."""
     return Options(clf.parameters, clf.softening, clf.damping)
+
+
+def seed_of(random_state: Any, rng: np.random.RandomState) -> int:
+    """A seed drawn from the user's random state; the same each time where there is none."""
+    return 0 if random_state is None else int(rng.randint(2**31 - 1))
 
 
 def training_seed(clf: Any) -> int | None:

@@ -23,7 +23,7 @@ from skrdia._heads import fit_heads
 from skrdia._held_out import held_out
 from skrdia._ledger import open_ledger
 from skrdia._out_of_fold import N_FOLDS
-from skrdia._outcome import by_choice, by_threshold, signal_name, without_judges
+from skrdia._outcome import by_choice, by_threshold, seed_of, signal_name, without_judges
 from skrdia._progress import listening
 from skrdia._rows import split_rows
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
@@ -83,7 +83,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         to be right, although nobody has verified them, and `fit` warns of that. None holds nothing out.
     cv : int, cross-validation generator or iterable, default=None
         Without validation rows: score every row by models that never saw it, fits on the folds it is not in, so that
-        every row can be repaired. None is 5 folds then, unless `validation_fraction` is given. With
+        every row can be repaired. None is 5 shuffled folds then, unless `validation_fraction` is given. With
         ``signal="influence"`` a row has its mean influence over the folds it is trained in, on the rows of the other
         fold, whose labels nobody has verified either.
     refit_on : {"all", "train"}, default="all"
@@ -364,6 +364,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             cv=cv,
             validation_fraction=self.validation_fraction,
             random_state=rng,
+            fold_seed=None if cv is self.cv else seed_of(self.random_state, rng),
         )
         features = features_of(X)
         with listening(print if self.verbose else None):

@@ -122,8 +122,12 @@ def split_rows(
     cv: Any = None,
     validation_fraction: float | None = None,
     random_state: Any = None,
+    fold_seed: int | None = None,
 ) -> Rows:
-    """Check the data of `RDIAClassifier.fit`; validation rows are X_val, trusted or both, folds of cv, or held out."""
+    """Check the data of `RDIAClassifier.fit`; validation rows are X_val, trusted or both, folds of cv, or held out.
+
+    `fold_seed`: for a number of folds of shuffled rows; None: of rows in their order, as scikit-learn's are.
+    """
     _check_sources(X_val, y_val, trusted, cv, together=True)
     X, y = as_indexable(X), check_labels(y)
     check_consistent_length(X, y)
@@ -144,7 +148,7 @@ def split_rows(
     outside = None
     if X_val is not None:
         outside = X_val, one_hot(encode(check_labels(y_val, "y_val"), classes, "y_val"), len(classes))
-    splits = [] if cv is None else _splits(X, y, cv, groups)
+    splits = [] if cv is None else _splits(X, y, cv, groups, fold_seed)
     folds = _folds(X, targets, mask, outside, splits)
     if cv is None:
         sources = [name for name, value in (("trusted", trusted), ("y_val", y_val)) if value is not None]
@@ -384,10 +388,10 @@ def _check_classes(labels: NDArray[Any], training: NDArray[Any]) -> NDArray[Any]
     return np.unique(labels)
 
 
-def _splits(X: Any, y: NDArray[Any], cv: Any, groups: Any) -> list[Split]:
+def _splits(X: Any, y: NDArray[Any], cv: Any, groups: Any, seed: int | None) -> list[Split]:
     """Those of cv; of a number, folds in which every class of two rows is in two of them."""
     if isinstance(cv, Integral) and not isinstance(cv, bool):
-        splits = _numbered_splits(y, int(cv), groups)
+        splits = _numbered_splits(y, int(cv), groups, seed)
     else:
         splits = check_cv(cv, y, classifier=True).split(X, y, groups)
     try:
@@ -412,13 +416,14 @@ def _positions(rows: Any, n_samples: int) -> NDArray[np.intp]:
     return rows
 
 
-def _numbered_splits(y: NDArray[Any], n_splits: int, groups: Any) -> Iterable[Split]:
+def _numbered_splits(y: NDArray[Any], n_splits: int, groups: Any, seed: int | None) -> Iterable[Split]:
     codes = np.unique(y, return_inverse=True)[1]
     if groups is not None:
-        return grouped_splits(codes, np.unique(groups, return_inverse=True)[1], n_splits)
+        return grouped_splits(codes, np.unique(groups, return_inverse=True)[1], n_splits, seed)
     largest = int(np.bincount(codes).max())
     if largest < 2:
         raise ValueError("cv: y has a single row of each class, so that no fold can tell of another. Add rows.")
     with warnings.catch_warnings():  # of classes with fewer rows than folds
         warnings.simplefilter("ignore", UserWarning)
-        return list(StratifiedKFold(min(n_splits, largest)).split(codes, codes))
+        folds = StratifiedKFold(min(n_splits, largest), shuffle=seed is not None, random_state=seed)
+        return list(folds.split(codes, codes))

@@ -1,4 +1,4 @@
-"""scikit-learn's whole estimator check suite, with nothing expected to fail."""
+"""scikit-learn's whole estimator check suite."""
 
 import warnings
 
@@ -10,12 +10,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skrdia import RDIAClassifier
 
 
+def _expected_to_fail(estimator):
+    if estimator.alpha != "auto":
+        return {}
+    reason = "the folds of cross-validation tell a row of weight two from two rows"
+    return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
+
+
 @parametrize_with_checks(
     [
         RDIAClassifier(),
         RDIAClassifier(LogisticRegression(C=0.1), alpha=0.7, strategy="drop", max_iter=3, hessian="direct"),
         RDIAClassifier(make_pipeline(LogisticRegression()), alpha=0.5, strategy="relabel-soft", refit_on="train"),
-    ]
+    ],
+    expected_failed_checks=_expected_to_fail,
 )
 def test_estimator_checks(estimator, check):
     with warnings.catch_warnings():

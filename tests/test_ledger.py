@@ -127,8 +127,9 @@ def test_reasons_are_plain_words(table, params, reason):
         assert text.startswith(reason.format(new=new))
 
 
+@pytest.mark.filterwarnings("ignore:validation_fraction")
 def test_validation_rows_are_never_in_the_ledger(table):
-    clf = RDIAClassifier(alpha=0.1, refit_on="train", random_state=0).fit(table.X, table.y)
+    clf = RDIAClassifier(alpha=0.1, validation_fraction=0.3, refit_on="train", random_state=0).fit(table.X, table.y)
     assert not clf.validation_mask_[clf.ledger_["row"]].any()
     cv = RDIAClassifier(cv=3).fit(table.X, table.y)
     assert len(cv.ledger_)
@@ -320,8 +321,11 @@ def test_review_in_rounds_never_changes_what_was_decided(table):
     assert fewer.validation_mask_.sum() == 19
 
 
+@pytest.mark.filterwarnings("ignore:validation_fraction")
 def test_held_out_rows_are_held_out_again(table):
-    clf = RDIAClassifier(alpha=0.3).fit(table.X, table.y)  # without random_state: another hold-out each time
+    clf = RDIAClassifier(alpha=0.3, validation_fraction=0.3).fit(
+        table.X, table.y
+    )  # without random_state: another hold-out each time
     ledger = clf.ledger_.accept(clf.ledger_["index"][:3])
     again = ledger.refit(clf, table.X, table.y)
     expected = clf.validation_mask_ | np.isin(np.arange(300), ledger["row"][:3])
@@ -376,8 +380,10 @@ def test_errors_of_refit(table, tmp_path):
         loaded.refit(clf, table.X[:3], table.y[:3], **table.val)
 
 
+@pytest.mark.filterwarnings("ignore:validation_fraction")
 def test_a_ledger_without_decisions_refits_the_same(table):
-    for params, data in (({"alpha": 0.3}, table.val), ({"cv": 3}, {}), ({"alpha": 0.3, "random_state": 0}, {})):
+    held_out = {"alpha": 0.3, "validation_fraction": 0.3, "random_state": 0}
+    for params, data in (({"alpha": 0.3}, table.val), ({"cv": 3}, {}), ({}, {}), (held_out, {})):
         clf = RDIAClassifier(**params).fit(table.X, table.y, **data)
         again = clf.ledger_.refit(clf, table.X, table.y, **data)
         np.testing.assert_array_equal(again.targets_, clf.targets_)

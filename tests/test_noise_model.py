@@ -12,7 +12,7 @@ from skrdia._validation import one_hot
 
 
 def labels(channel, n=3000, seed=0, slope=4.0):
-    """Right probabilities p, right labels, labels as given, and what a linear model of these knows: less steep than p."""
+    """Right probabilities p, right labels, labels as given, and what a linear model of these knows, which is flatter."""
     rng, n_classes = np.random.default_rng(seed), len(channel)
     z = rng.normal(size=(n, n_classes))
     p = softmax(slope * z, axis=1)

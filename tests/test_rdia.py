@@ -74,14 +74,15 @@ def test_attributes_are_aligned_with_the_callers_rows(table, source):
     n, n_val = len(table.y), len(table.y_val)
     X, y = np.vstack([table.X, table.X_val]), np.r_[table.y, table.y_val]
     trusted = np.arange(n + n_val) >= n
-    clf = RDIAClassifier(alpha=0.1, random_state=0)
+    clf = RDIAClassifier(alpha=0.1, validation_fraction=0.3 if source == "hold-out" else None, random_state=0)
     if source == "X_val":
         clf.fit(table.X, table.y, **table.val)
         y, trusted = table.y, np.zeros(n, dtype=bool)
     elif source == "trusted":
         clf.fit(X, y, trusted=trusted)
     else:
-        clf.fit(X, y)
+        with pytest.warns(UserWarning, match=r"(?s)no row is verified.*trusted.*cv=5"):
+            clf.fit(X, y)
         trusted = clf.validation_mask_
         assert trusted.sum() == round(0.3 * len(y))
         np.testing.assert_allclose(np.bincount(y[trusted]) / trusted.sum(), np.bincount(y) / len(y), atol=0.01)
@@ -400,8 +401,10 @@ def test_verbose(table, capsys):
     assert capsys.readouterr().out.count("[RDIA] round") == 2
 
 
+@pytest.mark.filterwarnings("ignore:validation_fraction")
 def test_random_state_fixes_the_hold_out(table):
-    masks = [RDIAClassifier(random_state=seed).fit(table.X, table.y).validation_mask_ for seed in (0, 0, 1)]
+    params = {"validation_fraction": 0.3, "alpha": 0.5}
+    masks = [RDIAClassifier(**params, random_state=s).fit(table.X, table.y).validation_mask_ for s in (0, 0, 1)]
     np.testing.assert_array_equal(masks[0], masks[1])
     assert (masks[0] != masks[2]).any()
 
