@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skrdia._estimates import Noise
 from skrdia._heads import Heads
 from skrdia._influence import influence_standard_error, validation_loss
 from skrdia._outcome import Outcome, options_of, training_seed
@@ -16,7 +17,6 @@ from skrdia._rows import Rows, stack, take
 from skrdia._train import fine_tune, fit_targets, known_labels, predict_targets, scale_logits
 from skrdia._tuning import cross_entropy
 from skrdia._tuning_nets import NO_MORE
-from skrdia._unverified import Noise
 from skrdia.views import as_view
 from skrdia.views._base import Array
 

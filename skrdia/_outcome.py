@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 
-from skrdia._candidates import OF_GIVEN_LABELS, candidates, detectors_to_try
+from skrdia._candidates import OF_GIVEN_LABELS, Candidate, candidates, detectors_to_try
+from skrdia._estimates import Noise, describe, mark, of_marked, witnessed
 from skrdia._evidence import Evidence
 from skrdia._heads import fit_heads
 from skrdia._mixture import predict_given
@@ -21,9 +22,8 @@ from skrdia._out_of_fold import N_FOLDS, detectors, folds
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
 from skrdia._train import is_net, takes_weights
-from skrdia._tuning import Choice, Problem, choose, propose_all, too_few_rows
+from skrdia._tuning import Choice, Problem, choose, evidence_of, propose_all, too_few_rows
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
-from skrdia._unverified import Noise, describe, mark
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
@@ -125,7 +125,7 @@ def by_noise_model(
     wrong = np.full(len(rows.y), np.nan)
     wrong[fold.train] = 1.0 - (rows.given[fold.train] * noise.posterior).sum(axis=1)
     marks = mark(wrong)
-    told = describe(noise, rows.given[fold.train], ~np.isnan(wrong[fold.train]), marks)
+    told = describe(noise, rows.given[fold.train], marks)
     return Outcome(
         replace(repaired, termination_condition=condition + told.condition),
         repaired.labels,
@@ -143,9 +143,25 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
         return by_noise_model(clf, base, finder, rows, rng, f"{why}; ")
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
-    choice, finish = _choose(clf, base, finder, problem)
+    tried = _tried(clf, base, finder, problem)
+    if any(candidate.signal in OF_GIVEN_LABELS for candidate in tried):
+        problem = _predicted(problem, finder, clf)
+    choice, finish = _choose(clf, base, finder, problem, tried)
     outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
+    if problem.predictions is not None:
+        outcome = replace(outcome, noise=_noise_of(problem, choice, rows))
     return replace(outcome, others=tuple(others))
+
+
+def _noise_of(problem: Problem, choice: Choice, rows: Rows) -> Noise:
+    """How many labels are wrong, as the noise model says, unless the verified rows say otherwise."""
+    evidence = evidence_of(problem)
+    posterior, known = evidence.calibrated_posterior, np.zeros(len(rows.y), dtype=bool)
+    wrong = np.full(len(rows.y), np.nan)
+    known[rows.folds[0].train] = choice.harmful
+    wrong[rows.folds[0].train] = 1.0 - (posterior * problem.given).sum(axis=1)
+    noise = describe(evidence.noise_model, problem.given, of_marked(known, wrong))
+    return witnessed(noise, posterior, problem.given, problem.targets_val, problem.given_val)
 
 
 def _outcome_of(choice: Choice, problem: Problem, rows: Rows, first: Detection, finish: Finish) -> Outcome:
@@ -186,15 +202,19 @@ def _predicted(problem: Problem, finder: Any, clf: Any) -> Problem:
     return replace(problem, predictions=found)
 
 
-def _choose(clf: Any, base: Any, finder: Any, problem: Problem) -> tuple[Choice, Finish]:
+def _tried(clf: Any, base: Any, finder: Any, problem: Problem) -> list[Candidate]:
+    """The candidates; none for nets, which have recipes of their own."""
+    if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
+        return []
+    has_pairs = problem.given_val is not None and bool(problem.given_val.any())
+    return candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val, has_pairs=has_pairs)
+
+
+def _choose(clf: Any, base: Any, finder: Any, problem: Problem, tried: list[Candidate]) -> tuple[Choice, Finish]:
     """The choice, and what follows the final fit."""
     cache = check_memory(clf.memory).cache
     if base is finder and is_net(base) and clf.signal == "auto" and clf.strategy == "auto":
         return cache(choose_net, ignore=["n_jobs", "report"])(problem, clf.n_jobs, _report(clf))
-    has_pairs = problem.given_val is not None and problem.given_val.any()
-    tried = candidates(clf.signal, clf.strategy, clf.max_iter, base, finder, problem.n_val, has_pairs=has_pairs)
-    if any(candidate.signal in OF_GIVEN_LABELS for candidate in tried):
-        problem = _predicted(problem, finder, clf)
     remembered = cache(choose, ignore=["n_jobs", "report", "cache"])
     return remembered(problem, tried, clf.n_jobs, _report(clf), cache), NO_MORE
 

@@ -51,6 +51,7 @@ __all__ = [
     "Problem",
     "choose",
     "cross_entropy",
+    "evidence_of",
     "mean_and_error",
     "propose_all",
     "too_few_rows",
@@ -170,14 +171,14 @@ def propose_all(problem: Problem, tried: list[Candidate]) -> dict[Candidate, Arr
     proposals = {NOTHING: problem.given}
     if problem.refit_on_all:
         proposals[TRUSTED_ONLY] = problem.given * problem.left_alone[:, None]
-    start = {factor: _evidence(problem, factor, problem.given) for factor in problem.detectors}
+    start = {factor: evidence_of(problem, factor, problem.given) for factor in problem.detectors}
     for candidate in dict.fromkeys(tried):
         before = replace(candidate, n_iter=candidate.n_iter - 1)
         if candidate.n_iter == 1:
             labels, evidence = problem.given, start[candidate.detector]
         elif before in proposals and np.count_nonzero(proposals[before].any(axis=0)) > 1:
             labels = proposals[before]
-            evidence = _evidence(problem, candidate.detector, labels)
+            evidence = evidence_of(problem, candidate.detector, labels)
         else:
             continue
         tell(f"alpha='auto': {candidate.signal}, {candidate.strategy}, {len(proposals)} of {len(tried)}", is_minor=True)
@@ -195,7 +196,9 @@ def harden(base: Any, labels: Array) -> Array:
     return likeliest * (labels.sum(axis=1, keepdims=True) >= 0.5)
 
 
-def _evidence(problem: Problem, detector: float | str, labels: Array) -> Evidence:
+def evidence_of(problem: Problem, detector: float | str = 1.0, labels: Array | None = None) -> Evidence:
+    """What a detector says of the training rows with these labels (n, K), by default as given."""
+    labels = problem.given if labels is None else labels
     return Evidence(
         [problem.detectors[detector]],
         problem.X,

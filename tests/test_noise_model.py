@@ -6,13 +6,13 @@ from scipy.optimize import check_grad
 from scipy.special import expit, softmax
 from sklearn.metrics import f1_score
 
+from skrdia._estimates import mark
 from skrdia._noise_model import _centred, _Likelihood, fit_noise_model
-from skrdia._unverified import mark
 from skrdia._validation import one_hot
 
 
 def labels(channel, n=3000, seed=0, slope=4.0):
-    """Right probabilities p, right labels, labels as given, and what a linear model of these knows, which is flatter."""
+    """Right probabilities p, right and given labels, and what a linear model of these knows, which is flatter."""
     rng, n_classes = np.random.default_rng(seed), len(channel)
     z = rng.normal(size=(n, n_classes))
     p = softmax(slope * z, axis=1)

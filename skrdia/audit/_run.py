@@ -28,7 +28,6 @@ __all__ = ["Audit", "Options", "Prepared", "fit", "prepare"]
 
 _YES, _NO = {"1", "true", "yes", "y", "t", "1.0"}, {"0", "false", "no", "n", "f", "0.0", "(missing)"}
 _DECISIONS = {"relabel": "relabelled", "drop": "dropped", "soften": "softened", "flag": "flagged"}
-_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -339,7 +338,6 @@ def fit(prepared: Prepared, report: Callable[[str], object] = str) -> Audit:
     clf = RDIAClassifier(
         model.classifier,
         influence_estimator=model.finder,
-        cv=_FOLDS if prepared.trusted is None and prepared.outside is None else None,
         random_state=options.seed,
         n_jobs=options.jobs,
         verbose=1,

@@ -83,6 +83,11 @@ class Facts:
         return is_judged and str(self.clf.termination_condition_).startswith("do nothing")
 
     @property
+    def knows_noise(self) -> bool:
+        """Whether the share of wrong labels was estimated."""
+        return hasattr(self.clf, "noise_rate_")
+
+    @property
     def is_out_of_fold(self) -> bool:
         """Whether there are no validation rows, so that every row was scored by models that had not seen it."""
         return len(self.clf.held_out_["row"]) == 0

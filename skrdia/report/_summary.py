@@ -17,7 +17,7 @@ from skrdia._shown import shown
 from skrdia.plotting._fitted import find, name_of
 from skrdia.report._copies import copies
 from skrdia.report._facts import Facts
-from skrdia.report._numbers import as_text, count
+from skrdia.report._numbers import as_text, count, percent
 from skrdia.report._tables import effects, first_rows, history
 from skrdia.report._verdict import cautions, verdict
 
@@ -149,6 +149,11 @@ def _steps(facts: Facts) -> list[str]:
         steps.append(
             f"Called the rows harmful whose {found_by} exceeds {clf.alpha_:g}, by {count(n_val, 'validation row')}, in "
             f"{count(clf.n_iter_, 'round')}; treated them by {name_of(clf.strategy_)}."
+        )
+    if facts.knows_noise and facts.wrong.any():
+        steps.append(
+            f"Marked {count(int(facts.wrong.sum()), 'label')}: about {percent(clf.harmful_precision_)} of these are "
+            f"expected to be wrong, and about {percent(clf.harmful_recall_)} of all wrong labels to be among them."
         )
     steps.append(f"Stopped with: {clf.termination_condition_}.")
     words = {"relabel": "given a new label", "drop": "left out", "soften": "given less weight", "flag": "only marked"}

@@ -12,6 +12,8 @@ __all__ = ["cautions", "verdict"]
 
 _FEW_ROWS = 10
 _MANY_WRONG = 0.4
+_WIDE, _MANY_OF_ONE, _ONE_SIDED = 0.15, 0.1, 3.0
+"""Width of an interval that says little; errors of one class, and how many times those of any other, to speak of."""
 _SURE = 2.0
 """Standard errors from which on a difference is taken for one."""
 
@@ -29,7 +31,13 @@ def verdict(facts: Facts) -> str:
         looks = "looks" if n_wrong == 1 else "look"
         found = f"{n_wrong:,} of {count(n_rows, 'label')} {looks} wrong"
         them = "repairing it" if n_wrong == 1 else "repairing them"
-    return f"{found}; {_worth(facts, them)}."
+    if not facts.knows_noise:
+        return f"{found}; {_worth(facts, them)}."
+    low, high = facts.clf.noise_rate_interval_
+    estimate = (
+        f"an estimated {percent(facts.clf.noise_rate_)} are wrong (90 % interval {percent(low)} to {percent(high)})"
+    )
+    return f"{found}, and {estimate}; {_worth(facts, them)}."
 
 
 def _nothing(facts: Facts, n_rows: int) -> str:
@@ -61,7 +69,7 @@ def _change(loss: Loss) -> str:
 
 def cautions(facts: Facts) -> list[str]:
     """Warnings in plain words."""
-    return [*_of_the_rows(facts), *_of_the_gain(facts), *_of_the_computation(facts)]
+    return [*_of_the_rows(facts), *_of_the_noise(facts), *_of_the_gain(facts), *_of_the_computation(facts)]
 
 
 def _of_the_rows(facts: Facts) -> list[str]:
@@ -89,6 +97,30 @@ def _of_the_rows(facts: Facts) -> list[str]:
         found.append(
             f"{percent(share)} of the labels look wrong. Check that the validation rows are of the same kind as the "
             "others, and that both code their labels in the same way."
+        )
+    return found
+
+
+def _of_the_noise(facts: Facts) -> list[str]:
+    """Where the share of wrong labels cannot be known well."""
+    if not facts.knows_noise:
+        return []
+    clf, found = facts.clf, list[str]()
+    low, high = clf.noise_rate_interval_
+    if high - low > _WIDE:
+        found.append(
+            f"The labels say little of how many are wrong: between {percent(low)} and {percent(high)}. Verify about 50 "
+            "rows, chosen at random, to know."
+        )
+    errors = 1.0 - np.diag(clf.noise_matrix_)
+    worst = int(errors.argmax())
+    others = np.delete(errors, worst)
+    if errors[worst] > _MANY_OF_ONE and errors[worst] > _ONE_SIDED * others.max():
+        label = as_text(clf.classes_.tolist()[worst])
+        found.append(
+            f"Mistakes seem to be one-sided: {percent(errors[worst])} of the rows that are {label} have another label. "
+            "A class that the columns tell from others only in part looks the same. Verify rows of other labels that "
+            f"the ledger takes for {label}."
         )
     return found
 
