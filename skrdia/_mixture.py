@@ -181,17 +181,17 @@ def _trees(n_classes: int) -> Any:
 def as_numbers(X: Any) -> Array | None:
     """Rows of any kind as a table of numbers (n, d) for trees, with nan for missing ones; None where there is none.
 
-    Sparse rows and texts become their leading singular directions, categories numbers. More than 100,000 rows tell a
-    linear model enough.
+    Sparse rows of more than 60 columns and texts become their leading singular directions, categories numbers. More
+    than 100,000 rows tell a linear model enough.
     """
     if isinstance(X, Renditions):
         return as_numbers(X.parts[0])
     if isinstance(X, Blocks | RowBlocks) or X.shape[0] > _MOST_ROWS:
         return None
     if sparse.issparse(X):
-        n_components = min(_COMPONENTS, min(X.shape) - 1)
-        if n_components < 1:
-            return None
+        if X.shape[1] <= _COMPONENTS:
+            return np.asarray(X.toarray(), dtype=np.float64)
+        n_components = min(_COMPONENTS, X.shape[0] - 1)
         return np.asarray(TruncatedSVD(n_components, random_state=0).fit_transform(X))
     if is_frame(X):
         columns = [np.asarray(column) for column in _columns(X)]

@@ -149,18 +149,19 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     choice, finish = _choose(clf, base, finder, problem, tried)
     outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
     if problem.predictions is not None:
-        outcome = replace(outcome, noise=_noise_of(problem, choice, rows))
+        told = check_memory(clf.memory).cache(_noise_of)(problem, choice.harmful)
+        harmful = np.zeros(len(rows.y), dtype=bool)
+        harmful[rows.folds[0].train] = told.marks.rows
+        outcome = replace(outcome, noise=replace(told, marks=replace(told.marks, rows=harmful)))
     return replace(outcome, others=tuple(others))
 
 
-def _noise_of(problem: Problem, choice: Choice, rows: Rows) -> Noise:
+def _noise_of(problem: Problem, harmful: NDArray[np.bool_]) -> Noise:
     """How many labels are wrong, as the noise model says, unless the verified rows say otherwise."""
     evidence = evidence_of(problem)
-    posterior, known = evidence.calibrated_posterior, np.zeros(len(rows.y), dtype=bool)
-    wrong = np.full(len(rows.y), np.nan)
-    known[rows.folds[0].train] = choice.harmful
-    wrong[rows.folds[0].train] = 1.0 - (posterior * problem.given).sum(axis=1)
-    noise = describe(evidence.noise_model, problem.given, of_marked(known, wrong))
+    posterior = evidence.calibrated_posterior
+    marks = of_marked(harmful, 1.0 - (posterior * problem.given).sum(axis=1))
+    noise = describe(evidence.noise_model, problem.given, marks)
     return witnessed(noise, posterior, problem.given, problem.targets_val, problem.given_val)
 
 

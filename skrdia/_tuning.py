@@ -12,9 +12,13 @@ probability that candidate c so gave to the label of validation row j,
 
 Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
 the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
-likelihood ratio of 20, it takes the place of the average. With z its gain over doing nothing in standard errors, what
-is trained on is the given labels with the share 1 - z / 1.4, and else the repair; nothing is done for z below 0.35.
-A gain of few rows is seldom certain, and half a repair is safer than none or all of it: the loss is convex.
+likelihood ratio of 20, it takes the place of the average. Its gain over doing nothing in standard errors is z, and G in
+nats summed over the validation rows. What is trained on is the repair with the share
+
+    min(1, z / 1.4, G / 3)
+
+and else the labels as given; nothing is done where that is below a third. A gain of few rows is seldom certain, and
+half a repair is safer than none or all of it, for the loss is convex.
 
 References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
 Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
@@ -60,7 +64,7 @@ __all__ = [
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
 _PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
 _MIN_GAIN = 3.0
-_SURE, _LEAST_SHARE = 1.4, 0.25
+_SURE, _LEAST_SHARE = 1.4, 1.0 / 3.0
 """Standard errors from which on a gain counts in full; the smallest share of a repair that is done."""
 _SMALLEST_WEIGHT = 0.01
 
@@ -388,7 +392,8 @@ def _decide(
     mixture = {c: part for c, part in zip(names, weights, strict=True) if c in proposals}
     labels = harden(problem.base, _mixture(mixture, proposals))
     if share < _LEAST_SHARE or not _keeps_classes(problem, labels):
-        condition = f"do nothing was best: of the repair, {told}; {_LEAST_SHARE * _SURE:g} standard errors are needed"
+        needed = f"{_LEAST_SHARE * _SURE:.2g} standard errors and {_LEAST_SHARE * _MIN_GAIN:g} nats in all are needed"
+        condition = f"do nothing was best: of the repair, {told}; {needed}"
         return _unchanged(problem, doubt, history(nothing), condition, losses[0])
     others = [
         chosen(shares, losses[i])
@@ -405,7 +410,7 @@ def _share_of_repair(gains: Array, weight: Array) -> float:
     gain, error = mean_and_error(gains, weight)
     if gain <= 0.0:
         return 0.0
-    return 1.0 if gain >= _SURE * error else gain / (_SURE * error)
+    return min(1.0, gain / max(_SURE * error, np.finfo(np.float64).tiny), gain * np.count_nonzero(weight) / _MIN_GAIN)
 
 
 def _chosen(

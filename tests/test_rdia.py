@@ -299,14 +299,14 @@ def test_float32(table):
 
 def test_sparse_stays_sparse(monkeypatch):
     data = make_table("wine")
-    X, X_val = sparse.csr_array(data.X), sparse.csr_array(data.X_val)
+    wide = [sparse.csr_array(np.hstack([X, np.zeros((len(X), 60))])) for X in (data.X, data.X_val)]
 
     def refuse(self, *args, **kwargs):
         raise AssertionError("a sparse matrix was made dense")
 
     for method in ("toarray", "todense"):
         monkeypatch.setattr(sparse.csr_array, method, refuse)
-    RDIAClassifier(max_iter=2).fit(X, data.y, X_val=X_val, y_val=data.y_val)
+    RDIAClassifier(max_iter=2).fit(wide[0], data.y, X_val=wide[1], y_val=data.y_val)
 
 
 def test_zero_weights_are_like_removed_rows(table):
