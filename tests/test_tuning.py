@@ -68,7 +68,7 @@ def test_little_is_done_where_nothing_is_wrong(name):
     clf = RDIAClassifier().fit(data.X, data.y, **data.val)
     as_given = LogisticRegression().fit(np.vstack([data.X, data.X_val]), np.r_[data.y, data.y_val])
     losses = [log_loss(data.y_test, model.predict_proba(data.X_test)) for model in (clf, as_given)]
-    assert losses[0] < 1.01 * losses[1]
+    assert losses[0] < 1.02 * losses[1]
     assert clf.harmful_mask_.mean() < 0.01
     if clf.termination_condition_.startswith("do nothing was best"):
         np.testing.assert_array_equal(clf.estimator_.coef_, as_given.coef_)
