@@ -18,9 +18,11 @@ from skrdia._evidence import Evidence, detectors
 from skrdia._heads import fit_heads
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
+from skrdia._second_look import look_at_verified, whole_rows
 from skrdia._train import is_net, takes_weights
 from skrdia._tuning import Choice, Problem, choose, propose_all
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
+from skrdia._verified import VerifiedCheck
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
@@ -45,7 +47,8 @@ class Outcome:
     """What `fit` stores: `likeliest` (n, K) shows the labels after repair, `chosen` the parameters that led there.
 
     `finish` is what follows the final fit of a net. `losses` (2, n_val) are those of the validation rows, with the
-    labels as given and as chosen, where the choice has measured them. `others` are the next best choices.
+    labels as given and as chosen, where the choice has measured them. `others` are the next best choices. `check` is
+    what was found out about the verified rows, if anything was.
     """
 
     repaired: Repaired
@@ -56,6 +59,7 @@ class Outcome:
     finish: Finish = NO_MORE
     losses: Array | None = None
     others: tuple[Outcome, ...] = ()
+    check: VerifiedCheck | None = None
 
 
 def signal_name(clf: Any) -> Any:
@@ -102,13 +106,17 @@ def without_judges(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.
 
 
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
-    """The validation rows choose."""
+    """The validation rows choose, each as far as it is what it seems."""
+    check = look_at_verified(finder, rows, training_seed(clf), check_memory(clf.memory).cache)
+    if check is not None:
+        check = check if takes_weights(base) else whole_rows(check)
+        rows = rows.weighed(check.weights)
     problem = _problem(clf, base, finder, rows, rng)
     choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
     outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
-    return replace(outcome, others=tuple(others))
+    return replace(outcome, others=tuple(others), check=check)
 
 
 def _outcome_of(choice: Choice, problem: Problem, rows: Rows, first: Detection, finish: Finish) -> Outcome:

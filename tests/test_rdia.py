@@ -298,7 +298,7 @@ def test_float32(table):
 
 def test_sparse_stays_sparse(monkeypatch):
     data = make_table("wine")
-    X, X_val = sparse.csr_array(data.X), sparse.csr_array(data.X_val)
+    X, X_val = (sparse.csr_array(np.pad(part, ((0, 0), (0, 300)))) for part in (data.X, data.X_val))
 
     def refuse(self, *args, **kwargs):
         raise AssertionError("a sparse matrix was made dense")
@@ -350,7 +350,8 @@ def test_inputs_are_not_modified(table):
     RDIAClassifier(max_iter=3).fit(**arrays)
     X = sparse.csr_array(table.X)
     X.data.flags.writeable = X.indices.flags.writeable = False
-    RDIAClassifier(max_iter=3).fit(X, arrays["y"], trusted=np.arange(len(table.y)) % 2 == 0)
+    with pytest.warns(UserWarning, match="verified labels look wrong"):  # as they are
+        RDIAClassifier(max_iter=3).fit(X, arrays["y"], trusted=np.arange(len(table.y)) % 2 == 0)
 
 
 def test_unconverged_base_warns_and_says_so(table):

@@ -76,6 +76,9 @@ def _of_the_rows(facts: Facts) -> list[str]:
             "There are no verified rows: random mistakes can be found, but a systematic one looks like the truth to "
             "every model that is trained on it."
         )
+    check = getattr(clf, "verified_check_", None)
+    if check is not None:
+        found += check.cautions(clf.classes_.tolist())
     labels, weight = clf.held_out_["label"], clf.held_out_["weight"]
     if len(labels):
         counts = {label: int(np.count_nonzero(weight[labels == label])) for label in clf.classes_.tolist()}
