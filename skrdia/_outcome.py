@@ -111,7 +111,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     if check is not None:
         check = check if takes_weights(base) else whole_rows(check)
         rows = rows.weighed(check.weights)
-    problem = _problem(clf, base, finder, rows, rng)
+    problem = replace(_problem(clf, base, finder, rows, rng), unfit="" if check is None else check.reason)
     choice, finish = _choose(clf, base, finder, problem)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first

@@ -150,9 +150,10 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         A line for each row that was changed or found harmful, with the reason, for a person to decide on, see `Ledger`.
     held_out_ : dict of ndarrays of shape (n_val,)
         The validation rows: `row`, the position in X, -1 for those of `X_val`; `label`; `weight`, with the factors of
-        `verified_check_`; and the loss of each in nats, `before` and `after` the repair, by models that have not seen it. With ``alpha="auto"`` they are those
-        of the cross-validation that chose, equal where nothing was done; with a number for `alpha` those of the first
-        fit and, with ``refit_on="train"``, the final one. Nan where there are none, such as with `cv`.
+        `verified_check_`; and the loss of each in nats, `before` and `after` the repair, by models that have not seen
+        it. With ``alpha="auto"`` they are those of the cross-validation that chose, equal where nothing was done; with
+        a number for `alpha` those of the first fit and, with ``refit_on="train"``, the final one. Nan where there are
+        none, such as with `cv`.
     history_ : list of dict
         Per round: `round`, `n_harmful`, `n_changed` (targets that differ from the round before), `validation_loss` (of
         the model trained on the targets before the round), `predicted_gain` and `realised_gain` (of the change; nan

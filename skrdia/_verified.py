@@ -12,7 +12,7 @@ with V_kj the probability that a row of class k was verified as j. A verified ro
 the other rows alone says nothing: those may have learned a systematic error. With V = I the channel T explains that as
 well as it can; only where wrong verified labels explain more does L grow,
 
-    P(wrong) = 1 / (1 + exp(2 K - 3.5 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
+    P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
 
  Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
 in that they level p off at different ends. Where p reaches neither, nothing can tell them apart.
@@ -30,7 +30,9 @@ alike; in the second they are as of the classes f. Along u = (f - e) / |f - e|,
 
 is 0 and 1 in the two cases, with the standard error h. P(not random) = 1 / (1 + exp(-(2 t - 1) / 2 h^2)), and rows of
 class k get the weight (e_k / f_k)^P(not random), as of a random sample. Then L(V) would take the shares for errors, so
-V is that of the verified rows alone, with p as one model more.
+V is that of the verified rows alone, with p as one model more. The n_val f_k rows of class k speak for as many as
+n_val f_k / e_k rows of a random sample would; where that is less than 40 for a class that was given more weight, a few
+rows would decide, and the verified rows choose nothing.
 
 References: Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities",
 Neural Computation 14, 2002, and Lipton, Wang, Smola, "Detecting and correcting for label shift with black box
@@ -54,13 +56,13 @@ from skrdia.views._base import Array
 
 __all__ = ["VerifiedCheck", "check_verified"]
 
-_NATS, _NATS_PER_CLASS = -3.5, 2.0
+_NATS, _NATS_PER_CLASS = -3.0, 2.0
 _PRIOR_ROWS, _RIGHT = 2.0, 0.95
 _MAX_PASSES, _SMALLEST = 3, 1e-9
-_SURE, _NATURAL, _MIN_WRONG = 0.9, 0.03, 3.0
+_SURE, _NATURAL, _MIN_WRONG = 0.99, 0.03, 3.0
 """P(wrong), share and number of wrong verified labels from which on they are told."""
 _LEVEL, _SHARE_ERROR = 0.01, 0.05
-_LARGEST_FACTOR = 10.0
+_LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
 _NEGLIGIBLE = 0.01
 """Expected share of wrong verified labels up to which all of them keep their weight."""
 _SHOWN = 10
@@ -105,9 +107,15 @@ class VerifiedCheck:
         return order[self.wrong[order] > 0.5]
 
     @property
-    def is_fair(self) -> bool:
-        """Whether all rows keep their weight."""
-        return bool((self.weights == 1.0).all())
+    def reason(self) -> str:
+        """Why these rows cannot choose a repair; empty where they can."""
+        if self.not_random <= 0.5:
+            return ""
+        rare = (self.shares > 0.0) & (self.expected_shares > self.shares)
+        stand_for = len(self.wrong) * self.shares[rare] / self.expected_shares[rare]
+        if stand_for.min(initial=np.inf) >= _MIN_ROWS:
+            return ""
+        return "the verified rows are not a random sample, and too few are of the classes that are rare among them"
 
     def cautions(self, classes: list[Any]) -> list[str]:
         """Plain sentences with what may be the case, and what to do; none where all is as it seems."""
@@ -135,7 +143,7 @@ class VerifiedCheck:
         elif self.not_random > 0.5:
             done = (
                 "The rows themselves differ from the others in the same way, so the sample is probably not random, and "
-                "the rows were weighed towards the expected shares."
+                f"the rows were weighed towards the expected shares{' and choose nothing' if self.reason else ''}."
             )
         else:
             done = (
