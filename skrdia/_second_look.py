@@ -62,7 +62,7 @@ def whole_rows(check: VerifiedCheck) -> VerifiedCheck:
 
 
 def _can_take(model: Any, X: Any) -> bool:
-    values = getattr(X, "data", X) if sparse.issparse(X) else X
+    values: Any = getattr(X, "data", X) if sparse.issparse(X) else X
     is_numeric = isinstance(values, np.ndarray) and values.dtype.kind == "f"
     return not is_numeric or get_tags(model).input_tags.allow_nan or bool(np.isfinite(values).all())
 

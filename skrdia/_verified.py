@@ -14,8 +14,9 @@ well as it can; only where wrong verified labels explain more does L grow,
 
     P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
 
- Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
-in that they level p off at different ends. Where p reaches neither, nothing can tell them apart.
+Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
+in that they level p off at different ends. Where p reaches neither, nothing can tell them apart. Nor can wrong verified
+labels be told from classes that overlap where they are wrong as often as the labels as given.
 
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is told of the verified rows no more than their pairs), and n_val rows, the difference is more than chance
@@ -59,8 +60,10 @@ __all__ = ["VerifiedCheck", "check_verified"]
 _NATS, _NATS_PER_CLASS = -3.0, 2.0
 _PRIOR_ROWS, _RIGHT = 2.0, 0.95
 _MAX_PASSES, _SMALLEST = 3, 1e-9
-_SURE, _NATURAL, _MIN_WRONG = 0.99, 0.03, 3.0
+_SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 """P(wrong), share and number of wrong verified labels from which on they are told."""
+_MODEL_ERROR = 0.15
+"""Relative standard deviation of the share of wrong labels, for what the model leaves out."""
 _LEVEL, _SHARE_ERROR = 0.01, 0.05
 _LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
 _NEGLIGIBLE = 0.01
@@ -223,7 +226,7 @@ def _conclude(
 ) -> VerifiedCheck:
     n = max(1, int(known.sum()))
     rate = float(wrong[known].mean()) if known.any() else 0.0
-    spread = float(np.sqrt((wrong * (1.0 - wrong)).sum() + 0.25)) / n
+    spread = float(np.hypot(np.sqrt((wrong * (1.0 - wrong)).sum() + 0.25) / n, _MODEL_ERROR * rate))
     low = max(0.0, rate - 1.645 * spread) if chance > _SURE else 0.0
     high = min(1.0, rate + 1.645 * spread)
     is_wrong = chance > _SURE and low > _NATURAL / 2.0 and chance * rate > _NATURAL and chance * rate * n > _MIN_WRONG
