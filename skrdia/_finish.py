@@ -14,6 +14,7 @@ from skrdia._outcome import Outcome, options_of, training_seed
 from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import predicted_gain
 from skrdia._rows import Rows, stack, take
+from skrdia._second_look import attributes_of
 from skrdia._train import fine_tune, fit_targets, known_labels, predict_targets, scale_logits
 from skrdia._tuning import cross_entropy
 from skrdia._tuning_nets import NO_MORE
@@ -25,6 +26,8 @@ __all__ = ["finish"]
 
 def finish(clf: Any, heads: Heads, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
     """What is delivered, and the fitted attributes that follow from it. `clf` is the unfitted `RDIAClassifier`."""
+    if outcome.check is not None:
+        heads = replace(heads, rows=heads.rows.weighed(outcome.check.weights))
     rows, first, seed = heads.rows, outcome.repaired.first, training_seed(clf)
     first_fit = first.estimators[0]
     if len(first.estimators) > 1 or heads.finder is not heads.base or first_fit is None:
@@ -62,6 +65,7 @@ def finish(clf: Any, heads: Heads, outcome: Outcome) -> tuple[Outcome, dict[str,
     }
     if outcome.noise is not None:
         fitted |= _of_noise(outcome.noise)
+    fitted |= attributes_of(outcome.check)
     if clf.compute_std:
         fitted["influence_std_"] = _standard_errors(clf, rows, first)
     return outcome, fitted

@@ -18,6 +18,7 @@ __all__ = ["held_out"]
 
 def held_out(clf: Any, rows: Rows, outcome: Outcome) -> dict[str, NDArray[Any]]:
     """The attribute `held_out_` of a fitted `RDIAClassifier`."""
+    rows = rows if outcome.check is None else rows.weighed(outcome.check.weights)
     at = np.flatnonzero(rows.validation_mask)
     targets = (rows.given * rows.weight[:, None])[at]
     n_outside = 0

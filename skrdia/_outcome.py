@@ -21,9 +21,11 @@ from skrdia._mixture import predict_given
 from skrdia._out_of_fold import N_FOLDS, detectors, folds
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
+from skrdia._second_look import can_take, look_at_verified, whole_rows
 from skrdia._train import is_net, takes_weights
 from skrdia._tuning import Choice, Problem, choose, evidence_of, propose_all, too_few_rows
 from skrdia._tuning_nets import NO_MORE, Finish, choose_net
+from skrdia._verified import VerifiedCheck
 from skrdia.signals import SIGNALS
 from skrdia.signals._table import OF_PROBABILITIES, WITHOUT_TRUSTED_ROWS
 from skrdia.solvers import DETERMINISTIC
@@ -50,7 +52,7 @@ class Outcome:
 
     `finish` is what follows the final fit of a net. `losses` (2, n_val) are those of the validation rows, with the
     labels as given and as chosen, where the choice has measured them. `others` are the next best choices. `noise` says
-    how many labels are wrong, where that was asked.
+    how many labels are wrong, where that was asked, and `check` what was found out about the verified rows.
     """
 
     repaired: Repaired
@@ -62,6 +64,7 @@ class Outcome:
     losses: Array | None = None
     others: tuple[Outcome, ...] = ()
     noise: Noise | None = None
+    check: VerifiedCheck | None = None
 
 
 def signal_name(clf: Any, is_out_of_fold: bool) -> Any:
@@ -137,23 +140,28 @@ def by_noise_model(
 
 
 def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.RandomState) -> Outcome:
-    """The validation rows choose, where there are enough of them."""
-    problem = _problem(clf, base, finder, rows, rng)
+    """The validation rows choose, where there are enough of them, each as far as it is what it seems."""
+    problem, cache = _problem(clf, base, finder, rows, rng), check_memory(clf.memory).cache
     if (why := too_few_rows(problem)) is not None and clf.signal == clf.strategy == "auto":
         return by_noise_model(clf, base, finder, rows, rng, f"{why}; ")
+    tried = _tried(clf, base, finder, problem)
+    if any(candidate.signal in OF_GIVEN_LABELS for candidate in tried) and can_take(finder, rows):
+        problem = _predicted(problem, finder, clf)
+    check = look_at_verified(finder, rows, training_seed(clf), cache, problem.predictions)
+    if check is not None:
+        check = check if takes_weights(base) else whole_rows(check)
+        rows = rows.weighed(check.weights)
+        problem = replace(problem, targets_val=rows.folds[0].targets_val, unfit=check.reason)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
-    tried = _tried(clf, base, finder, problem)
-    if any(candidate.signal in OF_GIVEN_LABELS for candidate in tried):
-        problem = _predicted(problem, finder, clf)
     choice, finish = _choose(clf, base, finder, problem, tried)
     outcome, *others = (_outcome_of(one, problem, rows, first, finish) for one in (choice, *choice.others))
-    if problem.predictions is not None:
-        told = check_memory(clf.memory).cache(_noise_of)(problem, choice.harmful)
+    noise = None if problem.predictions is None else cache(_noise_of)(problem, choice.harmful)
+    if noise is not None:
         harmful = np.zeros(len(rows.y), dtype=bool)
-        harmful[rows.folds[0].train] = told.marks.rows
-        outcome = replace(outcome, noise=replace(told, marks=replace(told.marks, rows=harmful)))
-    return replace(outcome, others=tuple(others))
+        harmful[rows.folds[0].train] = noise.marks.rows
+        noise = replace(noise, marks=replace(noise.marks, rows=harmful))
+    return replace(outcome, others=tuple(others), noise=noise, check=check)
 
 
 def _noise_of(problem: Problem, harmful: NDArray[np.bool_]) -> Noise:

@@ -26,6 +26,7 @@ from skrdia._out_of_fold import N_FOLDS
 from skrdia._outcome import by_choice, by_threshold, seed_of, signal_name, without_judges
 from skrdia._progress import listening
 from skrdia._rows import split_rows
+from skrdia._second_look import warn_of_verified
 from skrdia._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skrdia.report._page import Reported
 from skrdia.signals import SIGNALS
@@ -156,10 +157,11 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     ledger_ : Ledger
         A line for each row that was changed or found harmful, with the reason, for a person to decide on, see `Ledger`.
     held_out_ : dict of ndarrays of shape (n_val,)
-        The validation rows: `row`, the position in X, -1 for those of `X_val`; `label`; `weight`; and the loss of each
-        in nats, `before` and `after` the repair, by models that have not seen it. With ``alpha="auto"`` they are those
-        of the cross-validation that chose, equal where nothing was done; with a number for `alpha` those of the first
-        fit and, with ``refit_on="train"``, the final one. Nan where there are none, such as with `cv`.
+        The validation rows: `row`, the position in X, -1 for those of `X_val`; `label`; `weight`, with the factors of
+        `verified_check_`; and the loss of each in nats, `before` and `after` the repair, by models that have not seen
+        it. With ``alpha="auto"`` they are those of the cross-validation that chose, equal where nothing was done; with
+        a number for `alpha` those of the first fit and, with ``refit_on="train"``, the final one. Nan where there are
+        none, such as with `cv`.
     history_ : list of dict
         Per round: `round`, `n_harmful`, `n_changed` (targets that differ from the round before), `validation_loss` (of
         the model trained on the targets before the round), `predicted_gain` and `realised_gain` (of the change; nan
@@ -168,6 +170,14 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         `detector`, its cross-validated `loss` and standard error `loss_se` in nats, its `gain` over doing nothing and
         the paired standard error `gain_se`, the share of the training rows `changed`, and its `weight` in the average;
         for nets also `fine_tuning_epochs` and `temperature`.
+    verified_suspects_ : ndarray of shape (n_suspects,)
+        With ``alpha="auto"``: positions in `held_out_` of the rows whose verified label is more likely wrong than
+        right, the likeliest first; ``held_out_["row"][verified_suspects_]`` are their rows of X. They count for less in
+        the choice and in the final fit.
+    verified_check_ : object or None
+        What was found out about the verified rows: the factors `weights` on their weights, the probability `wrong` for
+        each label, `wrong_rate` with its `interval`, their class `shares` and the `expected_shares`. None without
+        verified rows, with a number for `alpha`, or with less than ten.
     termination_condition_ : str
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
         With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "the best recipe ...: ...", "do
@@ -339,6 +349,12 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
             If the base estimator is of an unsupported type; the message lists the supported ones.
         ValueError
             If an argument is malformed; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            With ``alpha="auto"``, if verified labels look wrong, or verified rows have other class shares than the rest
+            (see the notes on verified rows in "How it works"); if rows of a label cannot be judged.
         """
         if is_dask(X):
             from skrdia._cluster import fit_on_cluster  # loads dask
@@ -377,6 +393,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
                 outcome = without_judges(self, heads.base, heads.finder, heads.rows, rng)
             outcome, fitted = finish(self, heads, outcome)
         warn_of_rows_left_alone(rows, outcome.scores)
+        warn_of_verified(outcome.check, rows)
         replace_attributes(self, features | fitted)
         self.held_out_ = held_out(self, rows, outcome)
         self.ledger_ = open_ledger(self, rows, outcome)

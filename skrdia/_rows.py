@@ -60,7 +60,8 @@ class Rows:
     `given` (n, K) has a one in the column of each row's label, `weight` (n,) the sample weights. `folds` has one entry,
     or one for each split of `cv`, which `splits` then holds. `outside` holds validation rows that are not rows of X,
     with their targets. `groups` (n,) numbers the groups of rows that belong together, where there are any. `came` (n,)
-    has the class that each trusted row came with, -1 where that is not known, or is None.
+    has the class that each trusted row came with, -1 where that is not known, or is None. `is_verified`: whether the
+    caller says that the labels of the validation rows are right.
     """
 
     X: Any
@@ -74,6 +75,15 @@ class Rows:
     splits: list[Split] = field(default_factory=list)
     groups: NDArray[np.intp] | None = None
     came: NDArray[np.intp] | None = None
+    is_verified: bool = False
+
+    def weighed(self, factors: Array) -> Rows:
+        """The same with factors (n_val,) on the weights of the validation rows of the only fold."""
+        weight, n_inside = self.weight.copy(), int(self.validation_mask.sum())
+        weight[self.validation_mask] *= factors[:n_inside]
+        outside = None if self.outside is None else (self.outside[0], self.outside[1] * factors[n_inside:, None])
+        folds = [replace(fold, targets_val=fold.targets_val * factors[:, None]) for fold in self.folds]  # type: ignore[operator]
+        return replace(self, weight=weight, outside=outside, folds=folds)
 
     def without_judges(self) -> Rows:
         """The same with a single fold of all rows: they are scored out of fold, and nothing is held back to judge."""
@@ -155,7 +165,8 @@ def split_rows(
         of_judges = folds[0].targets_val
         assert of_judges is not None
         check_judged(of_judges.sum(axis=0), classes, " and ".join(sources) or "validation_fraction")
-    return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers, came)
+    is_verified = trusted is not None or X_val is not None
+    return Rows(X, y, classes, given, weight, folds, mask, outside, splits, numbers, came, is_verified)
 
 
 def _folds(

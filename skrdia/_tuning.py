@@ -74,7 +74,7 @@ class Problem:
     """The data of a choice. `targets_val` (n_val, K) holds the weights of the validation rows.
 
     `given_val` (n_val, K) has a one in the column of the label that each of them came with, and zeros where that is not
-    known; it is None where it is known of none.
+    known; it is None where it is known of none. `unfit` says why the validation rows cannot choose, where that is so.
     """
 
     base: Any
@@ -94,6 +94,7 @@ class Problem:
     groups_val: NDArray[np.intp] | None = None
     given_val: Array | None = None
     predictions: Predictions | None = None
+    unfit: str = ""
 
     @property
     def left_alone(self) -> NDArray[np.bool_]:
@@ -297,6 +298,8 @@ def choose(
 
 def too_few_rows(problem: Problem) -> str | None:
     """Why nothing can be chosen, where that is so."""
+    if problem.unfit:
+        return problem.unfit
     if problem.groups_val is not None and len(np.unique(problem.groups_val)) < 2:
         return "the validation rows are of one group, so that none of them can judge"
     if problem.n_val >= _MIN_VALIDATION_ROWS:

@@ -85,6 +85,9 @@ def _of_the_rows(facts: Facts) -> list[str]:
             "rules, looks like the truth to every model that is trained on it. Verify some rows, chosen at random, to "
             "know the share of wrong labels, and pass them by trusted."
         )
+    check = getattr(clf, "verified_check_", None)
+    if check is not None:
+        found += check.cautions(clf.classes_.tolist())
     labels, weight = clf.held_out_["label"], clf.held_out_["weight"]
     if len(labels):
         counts = {label: int(np.count_nonzero(weight[labels == label])) for label in clf.classes_.tolist()}
