@@ -31,8 +31,8 @@ def look_at_verified(
 ) -> VerifiedCheck | None:
     """What is to be thought of the verified rows; None where nobody said that they are, or they are too few.
 
-    Of the rows that are not verified, 4,000 at most are looked at. A net is stood in for by linear models. `predictions`
-    are those of the rows of the only fold, where they are known.
+    Of the rows that are not verified, 4,000 at most are looked at. A net is stood in for by linear models.
+    `predictions` are those of the rows of the only fold, where they are known.
     """
     fold = rows.folds[0]
     if not rows.is_verified or fold.targets_val is None:
@@ -64,7 +64,7 @@ def look_at_verified(
         targets = given * weight[:, None]
         by_others = predict_given(model, X, targets, rows.classes, splits, fold.X_val, seed=seed, cache=cache)
     own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, seed=seed, cache=cache)
-    return check_verified(by_others, own, given, weight, judged, rows.given_val)
+    return check_verified(by_others, own, given, weight, judged)
 
 
 def whole_rows(check: VerifiedCheck) -> VerifiedCheck:

@@ -14,12 +14,17 @@ well as it can; only where wrong verified labels explain more does L grow,
 
     P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
 
+That asks of the model of the labels as given that it knows what it speaks of: that it finds wrong ones among these,
+with the lower end of its 90 % interval above 0.01, or is right of as many verified labels as all models are that other
+verified rows calibrate (`skrdia._calibration`). Else the labels as given are wrong in ways that it cannot see, as those
+of rules are, and the verified ones are taken for right.
+
 Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
 in that they level p off at different ends. Where p reaches neither, nothing can tell them apart. Nor can wrong verified
 labels be told from classes that overlap where they are wrong as often as the labels as given.
 
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
-model (which is told of the verified rows no more than their pairs), and n_val rows, the difference is more than chance
+model (which is not told of the verified labels), and n_val rows, the difference is more than chance
 where
 
     max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2)        has a tail, times K - 1, of less than 0.01.
@@ -51,8 +56,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
+from skrdia._calibration import calibrated
 from skrdia._mixture import Predictions
 from skrdia._noise_model import NoiseModel, fit_noise_model
+from skrdia._out_of_fold import N_FOLDS, folds
 from skrdia.views._base import Array
 
 __all__ = ["VerifiedCheck", "check_verified"]
@@ -65,6 +72,9 @@ _SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
 _LEVEL, _SHARE_ERROR = 0.01, 0.05
+_KNOWN, _BETTER = 0.01, 1.0
+"""Share of wrong labels among the others from which on their models may doubt verified ones; standard errors by which
+verified rows must tell more of each other to be believed instead."""
 _LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
 _NEGLIGIBLE = 0.01
 """Expected share of wrong verified labels up to which all of them keep their weight."""
@@ -167,7 +177,6 @@ def check_verified(
     given: Array,
     weight: Array,
     targets_val: Array,
-    given_val: Array | None = None,
 ) -> VerifiedCheck:
     """Compare the verified rows with what models say of them.
 
@@ -183,8 +192,6 @@ def check_verified(
         Weights of these.
     targets_val : array of shape (n_val, K)
         The verified labels, times their weights; rows of zero weight are not judged.
-    given_val : array of shape (n_val, K), default=None
-        One in the column of the label that a verified row came with, zeros where that is not known.
 
     Returns
     -------
@@ -194,12 +201,11 @@ def check_verified(
     assert own.proba_val is not None
     verified = (targets_val > 0.0).astype(np.float64)
     known = verified.sum(axis=1) > 0.0
-    came = np.zeros(verified.shape) if given_val is None else given_val
+    came = np.zeros(verified.shape)
     n = len(given)
     by_others = np.concatenate([predictions.proba, predictions.proba_val], axis=1)
     weights = np.concatenate([weight, np.ones(len(verified))])
-    paired = np.where(came.sum(axis=1, keepdims=True) > 0.0, np.maximum(verified, _SMALLEST), 1.0)
-    alone = fit_noise_model(by_others, np.vstack([given, came]), weights, np.vstack([np.ones_like(given), paired]))
+    alone = fit_noise_model(by_others, np.vstack([given, came]), weights)
     shares = verified[known].mean(axis=0)
     expected = np.average(alone.posterior[:n], axis=0, weights=weight)
     is_shifted = _differ(shares, expected, int(known.sum()))
@@ -211,7 +217,26 @@ def check_verified(
         scores = np.concatenate([by_others, np.concatenate([own.proba_val, own.proba], axis=1)])
         chance, wrong = _together(scores, np.vstack([given, came]), weights, verified)
     wrong = np.where(known, wrong, 0.0)
+    of_both = np.concatenate([predictions.proba_val, own.proba])
+    if alone.interval[0] <= _KNOWN and _know_better(of_both, alone.right[n:], verified):
+        chance = 0.0
     return _conclude(chance, wrong, verified, known, shares, expected, not_random, is_shifted)
+
+
+def _know_better(scores: Array, others: Array, verified: Array) -> bool:
+    """Whether verified rows tell of each other what the models of the other rows do not know, by McNemar's z.
+
+    `scores` (M, n_val, K) are of all models, `others` (n_val, K) the right label by those of the other rows.
+    """
+    known = verified.any(axis=1)
+    scores, others, verified = scores[:, known], others[known], verified[known]
+    told = np.empty_like(verified)
+    for train, test in folds(verified, N_FOLDS):
+        told[test] = calibrated(scores[:, test], scores[:, train], verified[train])
+    labels = verified.argmax(axis=1)
+    hits, of_others = told.argmax(axis=1) == labels, others.argmax(axis=1) == labels
+    gained, lost = np.count_nonzero(hits & ~of_others), np.count_nonzero(~hits & of_others)
+    return bool(gained - lost > _BETTER * np.sqrt(gained + lost))
 
 
 def _conclude(

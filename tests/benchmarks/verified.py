@@ -197,8 +197,8 @@ def summary(kind: str, found: list[dict[str, Any]], title: str) -> str:
     said = [row["wrong"] or row["shares"] for row in rows]
     text = (
         f"{title:16} {len(rows):3} fits: loss / everything mean {ratio.mean():.3f}, 90 % "
-        f"{np.quantile(ratio, 0.9):.3f}, worst {ratio.max():.3f}, above 1.05 in {np.mean(ratio > 1.05):.0%}; accuracy worst "
-        f"{min(row['accuracy'] for row in rows):+.3f}; a caution in {np.mean(said):.0%}"
+        f"{np.quantile(ratio, 0.9):.3f}, worst {ratio.max():.3f}, above 1.05 in {np.mean(ratio > 1.05):.0%}; accuracy "
+        f"worst {min(row['accuracy'] for row in rows):+.3f}; a caution in {np.mean(said):.0%}"
     )
     if kind == "wrong":
         base = [results["none"] for results in found]
