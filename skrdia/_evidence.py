@@ -313,7 +313,7 @@ class Evidence:
             weight = np.append(weight, self.targets_val.sum(axis=1))
             allowed = np.vstack([np.ones(self.given.shape, dtype=bool), self.targets_val > 0.0])
             allowed[~allowed.any(axis=1)] = True
-        seen = ~np.isnan(proba).any(axis=(0, 2))
+        seen = np.asarray(~np.isnan(proba).any(axis=(0, 2)))
         model = fit_noise_model(proba[:, seen], given[seen], weight[seen], None if allowed is None else allowed[seen])
         n = len(self.given)
         of_rows = np.full((2, n, given.shape[1]), np.nan)
@@ -349,7 +349,7 @@ class Evidence:
         )
 
     def _where_seen(self, proba: Array, of: Callable[[NDArray[np.bool_]], Array]) -> Array:
-        seen = ~np.isnan(proba).any(axis=(0, 2))
+        seen = np.asarray(~np.isnan(proba).any(axis=(0, 2)))
         posterior = np.full(self.given.shape, np.nan)
         posterior[seen] = of(seen)
         return posterior

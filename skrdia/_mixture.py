@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -26,7 +25,7 @@ from skrdia._frames import is_frame, names_of
 from skrdia._out_of_fold import N_FOLDS, STRONGER, companions, detectors, folds, out_of_fold
 from skrdia._rows import Split, stack, take
 from skrdia._train import fit_targets, predict_targets
-from skrdia._validation import is_missing
+from skrdia._validation import is_missing, is_sparse
 from skrdia.blocks import Blocks, RowBlocks
 from skrdia.views import has_view
 from skrdia.views._base import Array
@@ -188,7 +187,7 @@ def as_numbers(X: Any) -> Array | None:
         return as_numbers(X.parts[0])
     if isinstance(X, Blocks | RowBlocks) or X.shape[0] > _MOST_ROWS:
         return None
-    if sparse.issparse(X):
+    if is_sparse(X):
         if X.shape[1] <= _COMPONENTS:
             return np.asarray(X.toarray(), dtype=np.float64)
         n_components = min(_COMPONENTS, X.shape[0] - 1)

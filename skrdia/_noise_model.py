@@ -119,7 +119,7 @@ class NoiseModel:
         with np.errstate(divide="ignore", invalid="ignore"):
             cdf = np.where(known, ndtr((at - self.rates[:, None]) / spread[:, None]), below)
         total = self.weights @ np.where(self.rates[:, None] == 0.0, 1.0, cdf)
-        low, high = (float(at[min(np.searchsorted(total, share), _POINTS - 1)]) for share in (0.05, 0.95))
+        low, high = (float(at[min(int(np.searchsorted(total, share)), _POINTS - 1)]) for share in (0.05, 0.95))
         return low, max(high, _RULE_OF_THREE / len(self.posterior))
 
 
@@ -161,7 +161,7 @@ def fit_noise_model(
 
 def _average(every: _Likelihood, grid: Array, params: list[Array], weights: Array) -> NoiseModel:
     n_classes = every.given.shape[1]
-    is_open = every.given.any(axis=1) & every.allowed.all(axis=1)
+    is_open = np.asarray(every.given.any(axis=1) & every.allowed.all(axis=1))
     counted = is_open & (every.weight > 0.0)
     posterior, right = np.zeros(every.given.shape), np.zeros(every.given.shape)
     channel, rates, absent = np.zeros((n_classes, n_classes)), np.zeros(len(grid)), np.zeros(len(grid))

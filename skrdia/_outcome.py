@@ -151,7 +151,8 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
     if check is not None:
         check = check if takes_weights(base) else whole_rows(check)
         rows = rows.weighed(check.weights)
-        problem = replace(problem, targets_val=rows.folds[0].targets_val, unfit=check.reason)
+        judges = problem.targets_val * check.weights[:, None]
+        problem = replace(problem, targets_val=judges, unfit=check.reason)
     signal = "influence" if has_view(finder) else "trusted-confidence"
     first = _rounds(clf, finder, rows, rng, signal, "none", np.inf).first
     choice, finish = _choose(clf, base, finder, problem, tried)

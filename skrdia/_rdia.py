@@ -57,7 +57,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         Rows whose signal exceeds `alpha` are harmful. "auto" tries candidates (signal, threshold, strategy, rounds, and
         strength of the detector's regularisation), judges each by cross-validation over the validation rows, and
         averages the targets of those that predict them best; where that is no clear gain over doing nothing, it does
-        nothing. A number is in the unit of the signal, which is then "influence": nats of validation loss per row,
+        nothing. Where nothing is verified, a model of how the labels were given takes their place. A number is in the
+        unit of the signal, which with validation rows is then "influence": nats of validation loss per row,
         times the number of rows, so that deleting a row with influence phi lowers the validation loss by about
         ``phi / n_samples``.
     hessian : {"newton-cg", "direct", "lissa", "ekfac", "identity"} or callable, default="newton-cg"
@@ -129,16 +130,30 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         The first fit, on the labels as given (with `cv` or an `influence_estimator`, on all rows).
     harmful_mask_ : ndarray of shape (n_samples,)
         True for the rows of the X given to `fit` that some round found harmful, with ``alpha="auto"`` for those whose
-        label has lost more than half of its weight; False for validation rows.
+        label has lost more than half of its weight, and where nothing is verified for so many of the rows with the
+        highest `scores_` as make the expected F measure largest; False for validation rows.
     relabeled_y_ : ndarray of shape (n_samples,)
         The labels after repair, in the dtype of y. Dropped rows keep theirs; a soft target counts as its largest entry.
     targets_ : ndarray of shape (n_samples, n_classes)
         Training targets of the final fit: the sample weight in the column of the label, zeros for a row left out.
     scores_ : ndarray of shape (n_samples,)
         How suspicious the label of each row is, high = bad: the signal in the first round; with ``alpha="auto"`` the
-        share of its weight that the repairs took from it, accepted or not; with `cv` and ``alpha="auto"`` one minus its
-        confidence. Nan for validation rows, and for rows that are left as they are because nothing could judge them:
-        no verified row has their label, no other row has it, or no fold of `cv` tests them.
+        share of its weight that the repairs took from it, accepted or not; where nothing is verified the probability
+        that the label is wrong. Nan for validation rows, and for rows that are left as they are because nothing could
+        judge them: no verified row has their label, no other row has it, or no fold of `cv` tests them.
+    noise_rate_ : float
+        Estimated share of wrong labels among the rows that are not verified, with ``alpha="auto"``: by the noise model
+        [2]_, or where verified rows contradict that by what they show. This and the next five are not there with a
+        number for `alpha`, for nets with verified rows, and on a cluster.
+    noise_rate_interval_ : ndarray of shape (2,)
+        The shares that are exceeded with probability 0.95, and with 0.05.
+    noise_matrix_ : ndarray of shape (n_classes, n_classes)
+        Probability that a row of one class (rows) is given each label (columns).
+    noise_counts_ : ndarray of shape (n_classes,)
+        Estimated number of wrong labels among the rows given each label.
+    harmful_precision_, harmful_recall_ : float
+        The share of the rows in `harmful_mask_` whose label is expected to be wrong, and their share of all wrong ones;
+        nan where no row is marked.
     influences_ : ndarray of shape (n_samples,)
         Influence of each row as given, on the first fit; positive is harmful, nan for validation rows, and
         everywhere when the influences were not needed.
@@ -182,7 +197,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         Why the rounds ended: "no row above alpha", "labels repeat", "max_iter", or "a class would be left empty: ...".
         With ``alpha="auto"``: "average of ...", "the best candidate alone: ...", "the best recipe ...: ...", "do
         nothing was best: ..." or "do nothing: ...", with the figures; and after that "trained on all rows, worse than
-        judged: ..." where another repair is delivered than the one that was best.
+        judged: ..." where another repair is delivered than the one that was best. Where nothing is verified, or too
+        little to choose by: "estimated: ...".
     diagnostics_ : dict
         Of the first round (the worst of its folds): `hessian`, `iterations`, `residual`, `converged` (of the linear
         solve), `n_products` with the Hessian, `damping` (added to its diagonal), `smallest_curvature` and
@@ -208,6 +224,8 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
     References
     ----------
     .. [1] Kong, Shen, Huang, "Resolving training biases via influence-based data relabeling", ICLR 2022.
+    .. [2] Menon, van Rooyen, Ong, Williamson, "Learning from corrupted binary labels via class-probability estimation",
+       ICML 2015.
 
     Examples
     --------
