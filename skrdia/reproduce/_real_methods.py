@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,6 +171,4 @@ def unavailable() -> dict[str, str]:
     found = {}
     if find_spec("cleanlab") is None:
         found = {name: f"{name} is left out, because it needs cleanlab: pip install cleanlab" for name in CLEANLAB}
-    if "y_given" not in signature(RDIAClassifier.fit).parameters:
-        found[PAIRS] = f"{PAIRS} is left out, because RDIAClassifier.fit takes no y_given."
     return found
