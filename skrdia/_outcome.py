@@ -129,8 +129,10 @@ def by_noise_model(
     wrong[fold.train] = 1.0 - (rows.given[fold.train] * noise.posterior).sum(axis=1)
     marks = mark(wrong)
     told = describe(noise, rows.given[fold.train], marks)
+    stop = condition + told.condition
+    line = repaired.history[-1] | {"n_harmful": int(marks.rows.sum()), "termination_condition": stop}
     return Outcome(
-        replace(repaired, termination_condition=condition + told.condition),
+        replace(repaired, history=[line], termination_condition=stop),
         repaired.labels,
         marks.rows,
         wrong,
