@@ -12,11 +12,12 @@ with V_kj the probability that a row of class k was verified as j. A verified ro
 the other rows alone says nothing: those may have learned a systematic error. With V = I the channel T explains that as
 well as it can; only where wrong verified labels explain more does L grow,
 
-    P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
+    P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - 0.9 s_i
 
 Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
 in that they level p off at different ends. Where p reaches neither, nothing can tell them apart. Nor can wrong verified
-labels be told from classes that overlap where they are wrong as often as the labels as given.
+labels be told from classes that overlap where they are wrong as often as the labels as given. Of a class of which most
+verified labels look wrong nothing is believed: s_i = 0.
 
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is told of the verified rows no more than their pairs), and n_val rows, the difference is more than chance
@@ -66,6 +67,10 @@ _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
 _LEVEL, _SHARE_ERROR = 0.01, 0.05
 _LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
+_DISCOUNT = 0.9
+"""What a row that is surely wrong loses of its weight. Judged without any contradiction, the surest model is best."""
+_MOST = 0.5
+"""Share of the verified labels of a class up to which they are called wrong; beyond it the models do not see the class."""
 _NEGLIGIBLE = 0.01
 """Expected share of wrong verified labels up to which all of them keep their weight."""
 _SHOWN = 10
@@ -210,7 +215,8 @@ def check_verified(
     else:
         scores = np.concatenate([by_others, np.concatenate([own.proba_val, own.proba], axis=1)])
         chance, wrong = _together(scores, np.vstack([given, came]), weights, verified)
-    wrong = np.where(known, wrong, 0.0)
+    doubted = (verified * wrong[:, None]).sum(axis=0) > _MOST * verified.sum(axis=0)
+    wrong = np.where(known & ~(verified @ doubted > 0.0), wrong, 0.0)
     return _conclude(chance, wrong, verified, known, shares, expected, not_random, is_shifted)
 
 
@@ -235,7 +241,7 @@ def _conclude(
         ratio = np.divide(expected, shares, out=np.ones(len(shares)), where=shares > 0.0)
         factors = np.clip(ratio, 1.0 / _LARGEST_FACTOR, _LARGEST_FACTOR) ** not_random
         factors /= max(1.0, float(shares @ factors))
-    trust = 1.0 - chance * wrong if chance * rate > _NEGLIGIBLE else np.ones(len(wrong))
+    trust = 1.0 - _DISCOUNT * chance * wrong if chance * rate > _NEGLIGIBLE else np.ones(len(wrong))
     weights = np.where(known, trust * (verified @ factors), 1.0)
     return VerifiedCheck(
         weights, chance * wrong, chance * rate, (low, high), shares, expected, not_random, is_wrong, is_shifted
