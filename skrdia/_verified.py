@@ -70,7 +70,7 @@ _LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
 _DISCOUNT = 0.9
 """What a row that is surely wrong loses of its weight. Judged without any contradiction, the surest model is best."""
 _MOST = 0.5
-"""Share of the verified labels of a class up to which they are called wrong; beyond it the models do not see the class."""
+"""Share of the verified labels of a class up to which they are called wrong; beyond it the models do not see it."""
 _NEGLIGIBLE = 0.01
 """Expected share of wrong verified labels up to which all of them keep their weight."""
 _SHOWN = 10
