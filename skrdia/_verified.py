@@ -12,7 +12,7 @@ with V_kj the probability that a row of class k was verified as j. A verified ro
 the other rows alone says nothing: those may have learned a systematic error. With V = I the channel T explains that as
 well as it can; only where wrong verified labels explain more does L grow,
 
-    P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - s_i
+    P(wrong) = 1 / (1 + exp(2 K - 3 - L(V) + L(I))),          s_i = P(wrong) (1 - R_i,v(i)),          weight 1 - 0.9 s_i
 
 That asks of the model of the labels as given that it knows what it speaks of: that it finds wrong ones among these,
 with the lower end of its 90 % interval above 0.01, or is right of as many verified labels as all models are that other
@@ -21,11 +21,11 @@ of rules are, and the verified ones are taken for right.
 
 Errors of one class in the verified labels, and the same in the labels as given the other way around, differ
 in that they level p off at different ends. Where p reaches neither, nothing can tell them apart. Nor can wrong verified
-labels be told from classes that overlap where they are wrong as often as the labels as given.
+labels be told from classes that overlap where they are wrong as often as the labels as given. Of a class of which most
+verified labels look wrong nothing is believed: s_i = 0.
 
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
-model (which is not told of the verified labels), and n_val rows, the difference is more than chance
-where
+model (which is not told of the verified labels), and n_val rows, the difference is more than chance where
 
     max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2)        has a tail, times K - 1, of less than 0.01.
 
@@ -76,6 +76,10 @@ _KNOWN, _BETTER = 0.01, 1.0
 """Share of wrong labels among the others from which on their models may doubt verified ones; standard errors by which
 verified rows must tell more of each other to be believed instead."""
 _LARGEST_FACTOR, _MIN_ROWS = 10.0, 40.0
+_DISCOUNT = 0.9
+"""What a row that is surely wrong loses of its weight. Judged without any contradiction, the surest model is best."""
+_MOST = 0.5
+"""Share of the verified labels of a class up to which they are called wrong; beyond it the models do not see it."""
 _NEGLIGIBLE = 0.01
 """Expected share of wrong verified labels up to which all of them keep their weight."""
 _SHOWN = 10
@@ -216,7 +220,8 @@ def check_verified(
     else:
         scores = np.concatenate([by_others, np.concatenate([own.proba_val, own.proba], axis=1)])
         chance, wrong = _together(scores, np.vstack([given, came]), weights, verified)
-    wrong = np.where(known, wrong, 0.0)
+    doubted = (verified * wrong[:, None]).sum(axis=0) > _MOST * verified.sum(axis=0)
+    wrong = np.where(known & ~(verified @ doubted > 0.0), wrong, 0.0)
     of_both = np.concatenate([predictions.proba_val, own.proba])
     if alone.interval[0] <= _KNOWN and _know_better(of_both, alone.right[n:], verified):
         chance = 0.0
@@ -260,7 +265,7 @@ def _conclude(
         ratio = np.divide(expected, shares, out=np.ones(len(shares)), where=shares > 0.0)
         factors = np.clip(ratio, 1.0 / _LARGEST_FACTOR, _LARGEST_FACTOR) ** not_random
         factors /= max(1.0, float(shares @ factors))
-    trust = 1.0 - chance * wrong if chance * rate > _NEGLIGIBLE else np.ones(len(wrong))
+    trust = 1.0 - _DISCOUNT * chance * wrong if chance * rate > _NEGLIGIBLE else np.ones(len(wrong))
     weights = np.where(known, trust * (verified @ factors), 1.0)
     return VerifiedCheck(
         weights, chance * wrong, chance * rate, (low, high), shares, expected, not_random, is_wrong, is_shifted
