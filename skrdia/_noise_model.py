@@ -236,7 +236,7 @@ class _Likelihood:
         """R (n, K), p (n, K) and T (K, K)."""
         right, (channel, _, _, _) = self._right(params), self._channel(params, error)
         joint = right * self._emission(channel) * self.allowed
-        total = joint.sum(axis=1, keepdims=True)
+        total = np.maximum(joint.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
         return joint / total, right, channel
 
     def value(self, params: Array, error: float) -> tuple[float, Array]:

@@ -64,6 +64,8 @@ def look_at_verified(
         targets = given * weight[:, None]
         by_others = predict_given(model, X, targets, rows.classes, splits, fold.X_val, seed=seed, cache=cache)
     own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, seed=seed, cache=cache)
+    unknown = np.isnan(own.proba)  # the only row of a class
+    own = replace(own, proba=np.where(unknown, 1.0 / len(rows.classes), own.proba))
     return check_verified(by_others, own, given, weight, judged)
 
 

@@ -27,7 +27,9 @@ verified labels look wrong nothing is believed: s_i = 0.
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is not told of the verified labels), and n_val rows, the difference is more than chance where
 
-    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2)        has a tail, times K - 1, of less than 0.01.
+    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + d^2 / 4)      has a tail, times K - 1, of less than 0.01,
+
+d the width of the interval for the share of wrong labels, over the classes that both kinds of rows have.
 
 Then either labels are wrong in one direction, or the sample is not random. In the first case the rows themselves are
 alike; in the second they are as of the classes f. Along u = (f - e) / |f - e|,
@@ -212,7 +214,8 @@ def check_verified(
     alone = fit_noise_model(by_others, np.vstack([given, came]), weights)
     shares = verified[known].mean(axis=0)
     expected = np.average(alone.posterior[:n], axis=0, weights=weight)
-    is_shifted = _differ(shares, expected, int(known.sum()))
+    is_given = given.any(axis=0)
+    is_shifted = _differ(shares, np.where(is_given, expected, 0.0), int(known.sum()), alone.interval)
     not_random = _not_random(alone, weight, verified[known], shares, expected, n, known) if is_shifted else 0.0
     if not_random > 0.5:
         right = alone.right[n:]
@@ -322,8 +325,13 @@ def _among_themselves(scores: Array, verified: Array) -> tuple[float, Array]:
     return chance, np.clip(doubt / max(chance, 1e-3), 0.0, 1.0)
 
 
-def _differ(shares: Array, expected: Array, n_val: int) -> bool:
-    z = np.abs(shares - expected) / np.sqrt(expected * (1.0 - expected) / max(1, n_val) + _SHARE_ERROR**2)
+def _differ(shares: Array, expected: Array, n_val: int, interval: tuple[float, float]) -> bool:
+    common = (shares > 0.0) & (expected > 0.0)
+    if common.sum() < 2:
+        return False
+    shares, expected = (part[common] / part[common].sum() for part in (shares, expected))
+    unsure = _SHARE_ERROR**2 + (interval[1] - interval[0]) ** 2 / 4.0
+    z = np.abs(shares - expected) / np.sqrt(expected * (1.0 - expected) / max(1, n_val) + unsure)
     return bool(2.0 * norm.sf(z.max()) * (len(shares) - 1) < _LEVEL)
 
 

@@ -115,5 +115,6 @@ def test_an_interrupted_fold_goes_on_with_those_before(tmp_path, monkeypatch):
 def test_progress_in_products_and_rows(capsys, monkeypatch):
     monkeypatch.setattr("skrdia._progress._SECONDS", 0.0)
     data = make_table("breast_cancer")
-    RDIAClassifier(LogisticRegression(), alpha=0.5, random_state=0, verbose=1).fit(data.X, data.y)
+    params = {"validation_fraction": 0.3, "random_state": 0, "verbose": 1}
+    RDIAClassifier(LogisticRegression(), alpha=0.5, **params).fit(data.X, data.y)
     assert "[RDIA] step II: 1 products with the Hessian over 210 rows" in capsys.readouterr().out

@@ -96,7 +96,9 @@ class TestInfluencePlane:
         assert display.colorbar_.ax.get_xlabel() == "influence (nats)"
 
     def test_validation_rows_are_not_drawn(self, table):
-        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, random_state=0).fit(table.X, table.y)
+        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, validation_fraction=0.3, random_state=0).fit(
+            table.X, table.y
+        )
         display = InfluencePlaneDisplay.from_estimator(clf, table.X, table.y, grid_resolution=10)
         assert drawn_points(display) == (~clf.validation_mask_).sum() < len(table.y)
 
@@ -125,7 +127,9 @@ class TestInfluencePlane:
         assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("size", "shape")
 
     def test_at_the_end_of_a_pipeline(self, table):
-        model = make_pipeline(StandardScaler(), RDIAClassifier(LogisticRegression(), alpha=0.3, random_state=0))
+        model = make_pipeline(
+            StandardScaler(), RDIAClassifier(LogisticRegression(), alpha=0.3, validation_fraction=0.3, random_state=0)
+        )
         model.fit(table.X[:, :2], table.y)
         display = InfluencePlaneDisplay.from_estimator(model, table.X[:, :2], table.y, grid_resolution=10)
         np.testing.assert_array_equal(display.values, model[-1].influences_)
@@ -133,7 +137,9 @@ class TestInfluencePlane:
         np.testing.assert_allclose(display.response.reshape(-1, 2), model.predict_proba(grid))
 
     def test_sparse_rows(self, table):
-        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, random_state=0).fit(sparse.csr_array(table.X), table.y)
+        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, validation_fraction=0.3, random_state=0).fit(
+            sparse.csr_array(table.X), table.y
+        )
         display = InfluencePlaneDisplay.from_estimator(clf, sparse.csr_array(table.X), table.y, grid_resolution=10)
         assert np.isfinite(display.points).all()
 
@@ -190,7 +196,9 @@ class TestInfluenceDistribution:
         assert (display.alpha, display.name) == (0.6, "signal: confidence")
 
     def test_validation_rows_are_left_out(self, table):
-        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, random_state=0).fit(table.X, table.y)
+        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, validation_fraction=0.3, random_state=0).fit(
+            table.X, table.y
+        )
         display = InfluenceDistributionDisplay.from_estimator(clf)
         assert sum(bar.get_height() for bar in display.bars_[0]) == (~clf.validation_mask_).sum()
 
@@ -218,7 +226,7 @@ class TestAlphaPath:
         assert any(name.endswith("[C=0.01]") for name in display.names)
 
     def test_search(self, table):
-        clf = RDIAClassifier(LogisticRegression(), random_state=0)
+        clf = RDIAClassifier(LogisticRegression(), validation_fraction=0.3, random_state=0)
         grid = {"alpha": [1.0, 0.1, 10.0], "strategy": ["drop", "relabel"]}
         search = GridSearchCV(clf, grid, scoring="neg_log_loss", cv=3).fit(table.X, table.y)
         display = AlphaPathDisplay.from_estimator(search)
@@ -232,7 +240,7 @@ class TestAlphaPath:
 
     def test_search_in_a_pipeline_and_with_auto(self, table):
         base = SGDClassifier(loss="log_loss", max_iter=2000, tol=1e-6, random_state=0)
-        clf = RDIAClassifier(base, signal="confidence", random_state=0)
+        clf = RDIAClassifier(base, signal="confidence", validation_fraction=0.3, random_state=0)
         grid = {"rdiaclassifier__alpha": ["auto", 0.0, 1.0], "rdiaclassifier__base_estimator__alpha": [0.1]}
         search = GridSearchCV(make_pipeline(StandardScaler(), clf), grid, scoring="neg_brier_score", cv=2)
         display = AlphaPathDisplay.from_estimator(search.fit(table.X, table.y))
@@ -243,7 +251,7 @@ class TestAlphaPath:
     def test_errors(self, table, rounds):
         with pytest.raises(ValueError, match="use RoundsDisplay"):
             AlphaPathDisplay.from_estimator(rounds)
-        clf = RDIAClassifier(LogisticRegression(), random_state=0)
+        clf = RDIAClassifier(LogisticRegression(), validation_fraction=0.3, random_state=0)
         search = GridSearchCV(clf, {"alpha": [0.1, 1.0]}, cv=2).fit(table.X, table.y)
         with pytest.raises(ValueError, match="positive scores"):
             AlphaPathDisplay.from_estimator(search)
@@ -325,7 +333,9 @@ class TestLabelTransition:
         assert display.ax_.get_xticklabels()[-1].get_text() == "dropped"
 
     def test_validation_rows_are_left_out(self, table):
-        clf = RDIAClassifier(LogisticRegression(), alpha=0.3, refit_on="train", random_state=0).fit(table.X, table.y)
+        clf = RDIAClassifier(
+            LogisticRegression(), alpha=0.3, refit_on="train", validation_fraction=0.3, random_state=0
+        ).fit(table.X, table.y)
         display = LabelTransitionDisplay.from_estimator(clf, table.y)
         assert display.after.shape == (2, 2)
         assert display.after.sum() == (~clf.validation_mask_).sum()

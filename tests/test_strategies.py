@@ -281,7 +281,8 @@ def test_subsamples_with_no_harmful_row(name, table):
 def test_subsamples_with_other_validation_rows(name, table3):
     """Held-out, trusted and cross-validated rows, and sample weights."""
     weight = np.random.default_rng(0).integers(0, 3, len(table3.y)).astype(float)
-    for params, fit_params in [({}, {}), ({}, {"trusted": np.arange(len(table3.y)) % 3 == 0}), ({"cv": 3}, {})]:
+    held_out = {"validation_fraction": 0.3}
+    for params, fit_params in [(held_out, {}), ({}, {"trusted": np.arange(len(table3.y)) % 3 == 0}), ({"cv": 3}, {})]:
         clf = RDIAClassifier(alpha=0.7, strategy=name, random_state=0, **params)
         clf.fit(table3.X, table3.y, sample_weight=weight, **fit_params)
         np.testing.assert_array_equal(clf.targets_[clf.validation_mask_].sum(axis=1), weight[clf.validation_mask_])

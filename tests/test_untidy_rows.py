@@ -54,7 +54,9 @@ def test_a_class_with_fewer_rows_than_folds_is_judged_by_those_it_has(n_rare, pa
         clf = RDIAClassifier(LogisticRegression(), **params).fit(X, y)
     attributes_agree(clf, len(y))
     assert np.isfinite(clf.scores_).all()
-    assert (clf.relabeled_y_ == 2).any()
+    if "alpha" in params:
+        assert (clf.relabeled_y_ == 2).any()
+    assert clf.targets_[:, 2].sum() > 0.1
     assert clf.harmful_mask_.any()
 
 
@@ -85,6 +87,7 @@ def test_a_class_of_one_row_is_not_held_out():
     "params",
     [{"alpha": 0.2}, {}, {"alpha": 0.2, "strategy": "drop", "max_iter": 3}, {"signal": "trusted-confidence"}],
 )
+@pytest.mark.filterwarnings("ignore:.*verified labels look wrong themselves")
 def test_a_class_that_no_verified_row_has_is_left_as_it_is(params):
     X, y, trusted, right, _ = rows(n_classes=3)
     trusted &= right != 2
@@ -117,6 +120,7 @@ def test_a_class_that_only_verified_rows_have(params, beside):
         assert clf.score(X[trusted], y[trusted]) > 0.7
 
 
+@pytest.mark.filterwarnings("ignore:.*verified rows have other class shares")
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("params", [{}, {"alpha": 0.5, "signal": "trusted-posterior"}, {"signal": "influence"}])
 def test_one_verified_row_of_a_class(n_classes, params):
@@ -192,7 +196,7 @@ def test_groups_never_stand_on_both_sides_of_the_folds_that_choose(monkeypatch, 
 
 def test_groups_of_rows_that_are_held_out():
     X, _, _, y, groups = rows()
-    clf = RDIAClassifier(alpha=0.7, random_state=0).fit(X, y, groups=groups)
+    clf = RDIAClassifier(alpha=0.7, validation_fraction=0.3, random_state=0).fit(X, y, groups=groups)
     held = set(groups[clf.validation_mask_])
     assert held
     assert not held & set(groups[~clf.validation_mask_])

@@ -60,10 +60,10 @@ class AlphaPathDisplay:
     >>> from skrdia.datasets import load_breast_cancer_scale
     >>> from skrdia.plotting import AlphaPathDisplay
     >>> X, y = load_breast_cancer_scale(return_X_y=True)
-    >>> clf = RDIAClassifier(LogisticRegression(), random_state=0)
-    >>> search = GridSearchCV(clf, {"alpha": [0.1, 1.0, 10.0]}, scoring="neg_log_loss").fit(X, y)
+    >>> clf = RDIAClassifier(LogisticRegression(), cv=5)
+    >>> search = GridSearchCV(clf, {"alpha": [0.5, 0.7, 0.9]}, scoring="neg_log_loss").fit(X, y)
     >>> AlphaPathDisplay.from_estimator(search).alpha
-    array([ 0.1,  1. , 10. ])
+    array([0.5, 0.7, 0.9])
     """
 
     def __init__(

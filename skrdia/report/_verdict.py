@@ -31,7 +31,7 @@ def verdict(facts: Facts) -> str:
         looks = "looks" if n_wrong == 1 else "look"
         found = f"{n_wrong:,} of {count(n_rows, 'label')} {looks} wrong"
         them = "repairing it" if n_wrong == 1 else "repairing them"
-    if not facts.knows_noise:
+    if not (facts.knows_noise and np.isnan(facts.loss().gain)):
         return f"{found}; {_worth(facts, them)}."
     low, high = facts.clf.noise_rate_interval_
     estimate = (
@@ -57,7 +57,7 @@ def _worth(facts: Facts, them: str) -> str:
     if np.isfinite(loss.before) and np.isfinite(facts.clf.predicted_gain_):
         gain = facts.clf.predicted_gain_
         return f"{them} promises, to first order, to lower the held-out log loss of {loss.before:.3f} by {gain:.3f}"
-    return f"without verified rows, what {them} is worth was not measured"
+    return f"what {them} is worth was not measured"
 
 
 def _change(loss: Loss) -> str:

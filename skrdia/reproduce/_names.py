@@ -92,11 +92,12 @@ SIGNAL_TABLES = (
     *("waveform5000", "optdigits", "covtype"),
 )
 SIGNAL_METHODS = (
-    *("self-influence", "self-influence-loo", "confidence", "margin", "posterior", "stacked-posterior", "isolation"),
+    *("self-influence", "self-influence-loo", "confidence", "margin", "posterior", "stacked-posterior", "noise-model"),
+    "isolation",
     *("cleanlab", "isolation-forest"),
     *("influence+trusted", "marginal-influence+trusted", "influence-margin+trusted"),
     *("average-absolute-influence+trusted", "gd-class+trusted", "cnci+trusted", "pcid+trusted"),
     *("leave-one-out-step+trusted", "trusted-confidence+trusted", "trusted-posterior+trusted"),
     *("trusted-isolation+trusted", "confidence+trusted", "margin+trusted", "posterior+trusted"),
-    *("stacked-posterior+trusted", "cleanlab+trusted"),
+    *("stacked-posterior+trusted", "noise-model+trusted", "calibrated-posterior+trusted", "cleanlab+trusted"),
 )
