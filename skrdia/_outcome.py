@@ -164,6 +164,7 @@ def by_choice(clf: Any, base: Any, finder: Any, rows: Rows, rng: np.random.Rando
         harmful = np.zeros(len(rows.y), dtype=bool)
         harmful[rows.folds[0].train] = noise.marks.rows
         noise = replace(noise, marks=replace(noise.marks, rows=harmful))
+    others = [replace(other, noise=noise, check=check) for other in others]
     return replace(outcome, others=tuple(others), noise=noise, check=check)
 
 
