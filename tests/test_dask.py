@@ -167,22 +167,24 @@ def test_soft_targets_of_a_noise_model(client):
 
 @pytest.mark.slow
 def test_auto(client):
-    """The candidates are judged on the same rows as in memory, where these are few; folds for posteriors are drawn."""
+    """The candidates that work block by block; in memory there are others, and verified rows are looked at first."""
     clf = RDIAClassifier(BASE, random_state=0)
     known = clone(clf).fit(X, Y, trusted=TRUSTED)
     clf.fit(lazy(X), lazy(Y), trusted=lazy(TRUSTED))
     assert clf.termination_condition_.startswith("average of")
     assert f"judged on {N - TRUSTED.sum()} training and {TRUSTED.sum()} validation rows" in clf.termination_condition_
-    assert [line["gain"] for line in clf.history_] == pytest.approx([line["gain"] for line in known.history_], abs=1e-3)
+    signals = {line["signal"] for line in clf.history_}
+    assert signals < {line["signal"] for line in known.history_}  # those that work block by block
     wrong, known_wrong = ((np.asarray(f.relabeled_y_) != NAMES[RIGHT]).sum() for f in (clf, known))
     assert wrong <= 1.2 * known_wrong + 2
     proba = clf.predict_proba(X), known.predict_proba(X)
-    assert np.abs(proba[0] - proba[1]).mean() < 0.02
+    assert np.abs(proba[0] - proba[1]).mean() < 0.05
 
 
 @pytest.mark.slow
 def test_held_out_rows_do_not_depend_on_the_cluster(client):
-    fits = [RDIAClassifier(BASE, alpha=0.3, random_state=0).fit(lazy(X), lazy(Y)) for _ in range(2)]
+    params = {"alpha": 0.3, "validation_fraction": 0.3, "random_state": 0}
+    fits = [RDIAClassifier(BASE, **params).fit(lazy(X), lazy(Y)) for _ in range(2)]
     assert_array_equal(fits[0].validation_mask_.compute(), fits[1].validation_mask_.compute())
     assert 0.2 < fits[0].validation_mask_.mean().compute() < 0.4
 
