@@ -17,7 +17,7 @@ from skrdia._kernel import Kernel, newton_term
 from skrdia._label_posterior import label_posterior
 from skrdia._mixture import Predictions, of_verified, predict_given
 from skrdia._noise_model import NoiseModel, fit_noise_model
-from skrdia._out_of_fold import WEAKER, folds, out_of_fold
+from skrdia._out_of_fold import WEAKER, folds, out_of_fold, unpredictable
 from skrdia._rows import Split, as_indexable
 from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, known_labels, predict_targets
@@ -361,11 +361,14 @@ class Evidence:
         found, targets_val = self.predicted, self.targets_val
         assert targets_val is not None
         assert found.proba_val is not None
-        weaker = regularised(self.detectors[0], WEAKER)
-        params = (self.classes, self.X_val, targets_val, self.groups_val, self.training_seed)
-        own = [of_verified(model, self.X, *params) for model in (self.detectors[0], weaker) if model is not None]
-        proba = np.concatenate([found.proba, np.stack([part for part, _ in own])])
-        return proba, np.concatenate([found.proba_val, np.stack([part for _, part in own])])
+        models, of_rows = [self.detectors[0]], [self.trusted_confidence]
+        weaker, seed = regularised(self.detectors[0], WEAKER), self.training_seed
+        if weaker is not None:
+            fitted = fit_targets(weaker, self.X_val, targets_val, self.classes, is_draft=True, seed=seed)
+            models.append(weaker)
+            of_rows.append(predict_targets(fitted, self.X, self.classes))
+        of_judges = [of_verified(one, self.classes, self.X_val, targets_val, self.groups_val, seed) for one in models]
+        return np.concatenate([found.proba, of_rows]), np.concatenate([found.proba_val, of_judges])
 
     @cached_property
     def predicted(self) -> Predictions:
@@ -418,12 +421,9 @@ class Evidence:
     @cached_property
     def _unpredictable(self) -> NDArray[np.bool_]:
         """Rows whose given label no training row of their fold has, so that no model can tell whether it is right."""
-        found = np.zeros(len(self.given), dtype=bool)
         elsewhere = 0.0 if self.targets_val is None else self.targets_val.sum(axis=0)
-        for train, test in self.splits:
-            known = (self.given[train] * self.weight[train, None]).sum(axis=0) + elsewhere > 0.0
-            found[test] = ~known[self.given[test].argmax(axis=1)]
-        return found
+        codes, targets = self.given.argmax(axis=1), self.given * self.weight[:, None]
+        return unpredictable(codes, targets, self.splits, elsewhere)
 
     def _need_validation_rows(self, signal: str) -> None:
         if self.X_val is None:

@@ -22,9 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrdia._frames import is_frame, names_of
-from skrdia._out_of_fold import N_FOLDS, STRONGER, companions, detectors, folds, out_of_fold
+from skrdia._out_of_fold import N_FOLDS, STRONGER, companions, detectors, folds, out_of_fold, unpredictable
 from skrdia._rows import Split, stack, take
-from skrdia._train import fit_targets, predict_targets
+from skrdia._train import predict_targets
 from skrdia._validation import is_missing, is_sparse
 from skrdia.blocks import Blocks, RowBlocks
 from skrdia.views import has_view
@@ -106,16 +106,8 @@ def predict_given(
         for model, rows in _models(finder, everything, len(classes))
     ]
     proba = np.stack([part for part, _ in found])
-    proba[:, _unpredictable(targets, splits)] = np.nan
+    proba[:, unpredictable(targets.argmax(axis=1), targets, splits)] = np.nan
     return Predictions(proba, None if X_val is None else np.stack([part for _, part in found]))
-
-
-def _unpredictable(targets: Array, splits: list[Split]) -> NDArray[np.bool_]:
-    """Rows whose label no training row of their fold has, so that no model can tell whether it is right."""
-    found = np.zeros(len(targets), dtype=bool)
-    for train, test in splits:
-        found[test] = targets[train].sum(axis=0)[targets[test].argmax(axis=1)] == 0.0
-    return found
 
 
 def _examine(
@@ -144,18 +136,16 @@ def _examine(
 
 def of_verified(
     model: Any,
-    X: Any,
     classes: NDArray[Any],
     X_val: Any,
     targets_val: Array,
     groups_val: NDArray[np.intp] | None,
     seed: int | None,
-) -> tuple[Array, Array]:
-    """Probabilities of other rows, and of the verified ones out of fold, by a model of these alone."""
-    fitted = fit_targets(model, X_val, targets_val, classes, is_draft=True, seed=seed)
+) -> Array:
+    """Probabilities of the verified rows (n_val, K), out of fold, by models of these alone."""
     splits = folds(targets_val, N_FOLDS, groups_val)
     proba, _ = out_of_fold(model, X_val, targets_val, classes, None, None, splits, [], seed)
-    return predict_targets(fitted, X, classes), np.where(np.isnan(proba), 1.0 / len(classes), proba)
+    return np.where(np.isnan(proba), 1.0 / len(classes), proba)
 
 
 def _models(finder: Any, everything: Any, n_classes: int) -> list[tuple[Any, Any]]:

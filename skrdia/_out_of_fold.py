@@ -26,6 +26,7 @@ __all__ = [
     "group_folds",
     "interleaved_folds",
     "out_of_fold",
+    "unpredictable",
 ]
 
 STRONGER = (0.1, 0.01)
@@ -127,3 +128,17 @@ def group_folds(targets: Array, groups: NDArray[np.intp] | None, n_splits: int) 
         for i, (_, test) in enumerate(grouped_splits(targets.argmax(axis=1), groups, n_splits)):
             fold[test] = i
     return fold
+
+
+def unpredictable(
+    codes: NDArray[np.intp], targets: Array, splits: list[Split], elsewhere: Array | float = 0.0
+) -> NDArray[np.bool_]:
+    """Rows (n,) whose label no training row of their fold has, so that no model can tell whether it is right.
+
+    `elsewhere` (K,) is the weight of each label among the rows that train in every fold.
+    """
+    found = np.zeros(len(targets), dtype=bool)
+    for train, test in splits:
+        known = targets[train].sum(axis=0) + elsewhere > 0.0
+        found[test] = ~known[codes[test]]
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
@@ -19,11 +20,11 @@ from skrdia._fitted import (
     warn_of_rows_left_alone,
     warn_of_unverified_judges,
 )
-from skrdia._heads import fit_heads
+from skrdia._heads import Heads, fit_heads
 from skrdia._held_out import held_out
 from skrdia._ledger import open_ledger
 from skrdia._out_of_fold import N_FOLDS
-from skrdia._outcome import by_choice, by_threshold, seed_of, signal_name, without_judges
+from skrdia._outcome import Outcome, by_choice, by_threshold, seed_of, signal_name, without_judges
 from skrdia._progress import listening
 from skrdia._rows import split_rows
 from skrdia._second_look import warn_of_verified
@@ -403,13 +404,7 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         features = features_of(X)
         with listening(print if self.verbose else None):
             heads = fit_heads(base, finder, rows)
-            if self.alpha != "auto":
-                outcome = by_threshold(self, heads.finder, heads.rows, rng)
-            elif cv is None:
-                outcome = by_choice(self, heads.base, heads.finder, heads.rows, rng)
-            else:
-                outcome = without_judges(self, heads.base, heads.finder, heads.rows, rng)
-            outcome, fitted = finish(self, heads, outcome)
+            outcome, fitted = finish(self, heads, self._repair(heads, rng))
         warn_of_rows_left_alone(rows, outcome.scores)
         warn_of_verified(outcome.check, rows)
         replace_attributes(self, features | fitted)
@@ -417,6 +412,12 @@ class RDIAClassifier(Reported, Delegates, ClassifierMixin, MetaEstimatorMixin, B
         self.ledger_ = open_ledger(self, rows, outcome)
         self._has_verified_rows = is_verified
         return self
+
+    def _repair(self, heads: Heads, rng: np.random.RandomState) -> Outcome:
+        if self.alpha != "auto":
+            return by_threshold(self, heads.finder, heads.rows, rng)
+        choose = without_judges if heads.rows.splits else by_choice
+        return choose(self, heads.base, heads.finder, heads.rows, rng)
 
     def _base(self) -> Any:
         return LogisticRegression() if self.base_estimator is None else self.base_estimator
