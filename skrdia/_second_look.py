@@ -64,9 +64,14 @@ def look_at_verified(
         targets = given * weight[:, None]
         by_others = predict_given(model, X, targets, rows.classes, splits, fold.X_val, seed=seed, cache=cache)
     own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, seed=seed, cache=cache)
-    unknown = np.isnan(own.proba)  # the only row of a class
-    own = replace(own, proba=np.where(unknown, 1.0 / len(rows.classes), own.proba))
+    by_others, own = _told(by_others, len(rows.classes)), _told(own, len(rows.classes))
     return check_verified(by_others, own, given, weight, judged)
+
+
+def _told(predictions: Predictions, n_classes: int) -> Predictions:
+    """The same, where the only row of its class is as likely of each class."""
+    proba = predictions.proba
+    return replace(predictions, proba=np.where(np.isnan(proba), 1.0 / n_classes, proba))
 
 
 def whole_rows(check: VerifiedCheck) -> VerifiedCheck:
