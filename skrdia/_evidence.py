@@ -314,7 +314,9 @@ class Evidence:
             allowed = np.vstack([np.ones(self.given.shape, dtype=bool), self.targets_val > 0.0])
             allowed[~allowed.any(axis=1)] = True
         seen = np.asarray(~np.isnan(proba).any(axis=(0, 2)))
-        model = fit_noise_model(proba[:, seen], given[seen], weight[seen], None if allowed is None else allowed[seen])
+        if allowed is not None:
+            allowed = allowed[seen]
+        model = fit_noise_model(proba[:, seen], given[seen], weight[seen], allowed, like=found.noise)
         n = len(self.given)
         of_rows = np.full((2, n, given.shape[1]), np.nan)
         of_rows[:, seen[:n]] = model.posterior[: seen[:n].sum()], model.right[: seen[:n].sum()]

@@ -37,7 +37,7 @@ ECML 2012. The priors were chosen on seven tables, and are reported on others in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -86,6 +86,8 @@ class NoiseModel:
         Share of wrong labels among the rows that are not verified: zero, and that for each e of the grid.
     weights : array of shape (1 + G,)
         Posterior weights of these; they sum to one.
+    fits : array of shape (G, P)
+        The parameters at which the likelihood is largest for each e of the grid.
     """
 
     posterior: Array
@@ -93,6 +95,7 @@ class NoiseModel:
     channel: Array
     rates: Array
     weights: Array
+    fits: Array = field(repr=False)
 
     @property
     def rate(self) -> float:
@@ -103,6 +106,14 @@ class NoiseModel:
     def is_clean(self) -> float:
         """Probability that no label is wrong."""
         return float(self.weights[0])
+
+    @property
+    def is_likely(self) -> NDArray[np.bool_]:
+        """Points (G,) of the grid that may count for nearly the same rows: zero, those that do, their neighbours."""
+        counts = np.concatenate([[False], self.weights[1:] > _NEGLIGIBLE, [False]])
+        near = counts[:-2] | counts[1:-1] | counts[2:]
+        near[0] = True
+        return np.asarray(near)
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -124,7 +135,12 @@ class NoiseModel:
 
 
 def fit_noise_model(
-    proba: Array, given: Array, weight: Array, allowed: NDArray[np.bool_] | None = None, seed: int = 0
+    proba: Array,
+    given: Array,
+    weight: Array,
+    allowed: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+    like: NoiseModel | None = None,
 ) -> NoiseModel:
     """Fit the model to probabilities by models that had not seen the rows.
 
@@ -140,6 +156,8 @@ def fit_noise_model(
         C: False for the labels that a verified row does not have. None: no row is verified.
     seed : int, default=0
         Of the sample of rows that the parameters are fitted to where there are more than 4,000.
+    like : NoiseModel, default=None
+        A fit of the same models to much the same rows, to start at. Of the grid, what is unlikely by it is left out.
 
     Returns
     -------
@@ -150,23 +168,24 @@ def fit_noise_model(
     own = every.sample(_MAX_ROWS, np.random.RandomState(seed)) if len(given) > _MAX_ROWS else every
     n_classes = given.shape[1]
     grid = _GRID[0.95 * (1.0 - 1.0 / n_classes) > _GRID]
-    value, params = own.maximise(0.0, own.start)
-    found = []
-    for error in grid:
-        value, params = own.maximise(error, params)
-        found.append((value, params))
-    weights = softmax(np.array([value for value, _ in found]) + _log_prior(grid))
-    return _average(every, grid, [params for _, params in found], weights)
+    values, fits = np.full(len(grid), -np.inf), np.empty((len(grid), len(own.start)))
+    params = own.maximise(0.0, own.start)[1] if like is None else own.start
+    for i, error in enumerate(grid):
+        params = params if like is None else like.fits[i]
+        if like is None or like.is_likely[i]:
+            values[i], params = own.maximise(error, params)
+        fits[i] = params
+    return _average(every, grid, fits, softmax(values + _log_prior(grid)))
 
 
-def _average(every: _Likelihood, grid: Array, params: list[Array], weights: Array) -> NoiseModel:
+def _average(every: _Likelihood, grid: Array, fits: Array, weights: Array) -> NoiseModel:
     n_classes = every.given.shape[1]
     is_open = np.asarray(every.given.any(axis=1) & every.allowed.all(axis=1))
     counted = is_open & (every.weight > 0.0)
     posterior, right = np.zeros(every.given.shape), np.zeros(every.given.shape)
     channel, rates, absent = np.zeros((n_classes, n_classes)), np.zeros(len(grid)), np.zeros(len(grid))
     for i, error in enumerate(grid):
-        own, p, T = every.posterior(error, params[i])
+        own, p, T = every.posterior(error, fits[i])
         rates[i] = 1.0 - (own * every.given)[counted].sum() / max(1, np.count_nonzero(counted))
         absent[i] = _share_without_errors(float(1.0 - T.diagonal().min()))
         if weights[i] > _NEGLIGIBLE:
@@ -177,7 +196,7 @@ def _average(every: _Likelihood, grid: Array, params: list[Array], weights: Arra
     for total in (posterior, right, channel):
         total /= total.sum(axis=1, keepdims=True)
     of_rates = np.append(weights @ absent, weights * (1.0 - absent))
-    return NoiseModel(posterior, right, channel, np.append(0.0, rates), of_rates)
+    return NoiseModel(posterior, right, channel, np.append(0.0, rates), of_rates, fits)
 
 
 def _log_prior(grid: Array) -> Array:

@@ -18,6 +18,7 @@ from skrdia._estimates import Noise, describe, mark, of_marked, witnessed
 from skrdia._evidence import Evidence
 from skrdia._heads import fit_heads
 from skrdia._mixture import predict_given
+from skrdia._noise_model import fit_noise_model
 from skrdia._out_of_fold import N_FOLDS, detectors, folds
 from skrdia._repair import Detection, Repaired, repair
 from skrdia._rows import Fold, Rows, split_rows, take
@@ -212,7 +213,9 @@ def _predicted(problem: Problem, finder: Any, clf: Any) -> Problem:
         seed=training_seed(clf),
         cache=check_memory(clf.memory).cache,
     )
-    return replace(problem, predictions=found)
+    seen = ~np.isnan(found.proba).any(axis=(0, 2))
+    noise = fit_noise_model(found.proba[:, seen], problem.given[seen], problem.weight[seen])
+    return replace(problem, predictions=replace(found, noise=noise))
 
 
 def _tried(clf: Any, base: Any, finder: Any, problem: Problem) -> list[Candidate]:

@@ -63,7 +63,8 @@ def look_at_verified(
     else:
         targets = given * weight[:, None]
         by_others = predict_given(model, X, targets, rows.classes, splits, fold.X_val, seed=seed, cache=cache)
-    own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, seed=seed, cache=cache)
+    few = {"seed": seed, "cache": cache, "with_trees": False}
+    own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, **few)
     by_others, own = _told(by_others, len(rows.classes)), _told(own, len(rows.classes))
     return check_verified(by_others, own, given, weight, judged)
 

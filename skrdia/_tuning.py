@@ -4,24 +4,18 @@ Every candidate turns the given labels into targets: a signal at some strength o
 threshold, a strategy and a number of rounds; doing nothing; or leaving all rows out, which trains on the validation
 rows alone. For each of five folds of the validation rows the candidates are computed with the other four, the base
 estimator is trained on the targets of each and these four, and asked for the labels of the fifth. Where there are more
-than 4,000 rows, each fold trains on a random share of them, which is enough to tell the candidates apart. With P_cj the
-probability that candidate c so gave to the label of validation row j,
+than 4,000 rows, each fold trains on a random share of them, which is enough to tell the candidates apart. Then
 
-    w       = stacking weights of P with half of the prior, worth one row, on doing nothing            (M,)
     targets = sum_c w_c targets_c                                                                      (n, K)
 
-Then the base estimator is trained on the average itself, in the same folds, for the fit to an average of targets is not
-the mixture of the fits. Where the best candidate alone is better by 3 nats summed over the validation rows, a
-likelihood ratio of 20, it takes the place of the average. Its gain over doing nothing in standard errors is z, and G in
-nats summed over the validation rows. What is trained on is the repair with the share
+with w (M,) the weights of `skrdia._weighing`. Then the base estimator is trained on the average itself, in the same
+folds, for the fit to an average of targets is not the mixture of the fits; with the weights by the other folds, for
+those by all rows look better than they are. Where the best candidate alone, also found by the other folds, is better by
+3 nats summed over the validation rows, a likelihood ratio of 20, it takes the place of the average. What is trained on
+is the repair with the share s of `skrdia._weighing`, and else the labels as given; nothing is done where s is below a
+third. A gain of few rows is seldom certain, and half a repair is safer than none or all of it, for the loss is convex.
 
-    min(1, z / 1.4, G / 3)
-
-and else the labels as given; nothing is done where that is below a third. A gain of few rows is seldom certain, and
-half a repair is safer than none or all of it, for the loss is convex.
-
-References: Yao, Vehtari, Simpson, Gelman, "Using stacking to average Bayesian predictive distributions", Bayesian
-Analysis 13, 2018. Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
+Reference: Kass, Raftery, "Bayes factors", JASA 90, 1995, for 3 nats as strong evidence.
 """
 
 from __future__ import annotations
@@ -44,8 +38,8 @@ from skrdia._out_of_fold import group_folds
 from skrdia._progress import tell
 from skrdia._repair import keep_classes, propose, unjudged
 from skrdia._rows import stack, take
-from skrdia._stacking import stacking_weights
 from skrdia._train import fit_targets, last_step, predict_targets, safe_log, takes_weights
+from skrdia._weighing import mean_and_error, prior_of, row_counts, share_of_repair, weights_of
 from skrdia.signals._table import SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views._base import DEFAULTS, Array, Options
@@ -56,17 +50,16 @@ __all__ = [
     "choose",
     "cross_entropy",
     "evidence_of",
-    "mean_and_error",
     "propose_all",
     "too_few_rows",
 ]
 
 _N_FOLDS, _MIN_VALIDATION_ROWS, _MAX_ROWS = 5, 10, 4_000
-_PRIOR_ROWS, _PRIOR_NOTHING = 1.0, 0.5
 _MIN_GAIN = 3.0
-_SURE, _LEAST_SHARE = 1.4, 1.0 / 3.0
-"""Standard errors from which on a gain counts in full; the smallest share of a repair that is done."""
-_SMALLEST_WEIGHT = 0.01
+_LEAST_SHARE = 1.0 / 3.0
+"""The smallest share of a repair that is done."""
+_KNOWABLE = 0.05, 0.95
+"""What a model of the labels as given may at most be sure of."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +93,12 @@ class Problem:
     def left_alone(self) -> NDArray[np.bool_]:
         """Training rows with a label that no validation row has, (n,): nothing can be said of them."""
         return unjudged(self.given, self.targets_val)
+
+    @property
+    def is_clean(self) -> float:
+        """Probability that no label is wrong, as far as a model can know it; 1/2 where none was asked."""
+        noise = None if self.predictions is None else self.predictions.noise
+        return 0.5 if noise is None else float(np.clip(noise.is_clean, *_KNOWABLE))
 
     @property
     def n_val(self) -> int:
@@ -277,12 +276,14 @@ def choose(
     losses = np.empty((len(names), len(fold)))
     for i, (_, judged) in enumerate(results):
         losses[:, fold == i] = [cross_entropy(judged[c], problem.targets_val[fold == i]) for c in names]
-    counts = _counts(problem.targets_val.sum(axis=1))
-    weights = _weights(losses, counts)
+    counts = row_counts(problem.targets_val.sum(axis=1))
+    prior = prior_of(names, problem.is_clean)
+    weights = weights_of(losses, counts, prior)
     changed = [np.mean([(p[c] != p[NOTHING]).any(axis=1).mean() for p, _ in results]) for c in names]
-    mixed = [
-        harden(problem.base, _mixture(dict(zip(names, weights, strict=True)), proposals)) for proposals, _ in results
-    ]
+    mixed = []
+    for i, (proposals, _) in enumerate(results):
+        by_others = weights_of(losses[:, fold != i], counts[fold != i], prior)
+        mixed.append(harden(problem.base, _mixture(dict(zip(names, by_others, strict=True)), proposals)))
     average = np.empty(len(fold))
     for i, proba in enumerate(
         Parallel(n_jobs=n_jobs)(
@@ -290,10 +291,19 @@ def choose(
         )
     ):
         average[fold == i] = cross_entropy(proba, problem.targets_val[fold == i])
-    best = (losses @ counts).argmin()
-    if (average - losses[best]) @ counts > _MIN_GAIN:
-        weights, average = np.eye(len(names))[best], losses[best]
+    best = _best_by_others(losses, counts, fold)
+    if (average - best) @ counts > _MIN_GAIN:
+        weights, average = np.eye(len(names))[(losses @ counts).argmin()], best
     return _decide(problem, names, weights, losses, average, changed)
+
+
+def _best_by_others(losses: Array, counts: Array, fold: NDArray[np.intp]) -> Array:
+    """Losses (n_val,) of the candidate that is best in the other folds."""
+    found = np.empty(len(fold))
+    for i in range(int(fold.max()) + 1):
+        test = fold == i
+        found[test] = losses[(losses[:, ~test] @ counts[~test]).argmin(), test]
+    return found
 
 
 def too_few_rows(problem: Problem) -> str | None:
@@ -342,35 +352,15 @@ def cross_entropy(proba: Array, targets: Array) -> Array:
     return -(safe_log(proba) * (targets > 0.0)).sum(axis=1)
 
 
-def _weights(losses: Array, counts: Array) -> Array:
-    """Stacking weights of the candidates, of which the first is doing nothing; small ones become zero."""
-    prior = np.full(len(losses), (1.0 - _PRIOR_NOTHING) / max(1, len(losses) - 1))
-    prior[0] = _PRIOR_NOTHING if len(losses) > 1 else 1.0
-    weights = stacking_weights(np.exp(-losses), counts, prior, _PRIOR_ROWS)
-    weights[weights < _SMALLEST_WEIGHT] = 0.0
-    return weights / weights.sum()
-
-
-def _counts(weight: Array) -> Array:
-    """Row weights that sum to the number of rows of positive weight."""
-    return weight * np.count_nonzero(weight) / weight.sum()
-
-
-def mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
-    """Weighted mean and its standard error, by Cochran's formula."""
-    share, n = weight / weight.sum(), np.count_nonzero(weight)
-    mean = float(share @ values)
-    return mean, float(np.sqrt(n / (n - 1) * (share**2 @ (values - mean) ** 2)))
-
-
 def _decide(
     problem: Problem, names: list[Candidate], weights: Array, losses: Array, average: Array, changed: list[float]
 ) -> Choice:
     weight = problem.targets_val.sum(axis=1)
-    told, share = _gain_of(losses[0], average, weight), _share_of_repair(losses[0] - average, weight)
+    told, gains = _gain_of(losses[0], average, weight), losses[0] - average
+    share = share_of_repair(gains, weight, problem.is_clean) if weights[0] < 1.0 else 0.0
     repairing = [c for c in names if c not in (NOTHING, TRUSTED_ONLY)]
     used = [c for c, share in zip(names, weights, strict=True) if c in repairing and share > 0.0] or repairing[:1]
-    alone = names[int((losses @ _counts(weight)).argmin())]
+    alone = names[int((losses @ row_counts(weight)).argmin())]
     known = list(dict.fromkeys([*used, *({alone} & set(repairing))]))
     with _few_threads(problem):
         proposals = propose_all(problem, _with_earlier_rounds(known))
@@ -395,8 +385,8 @@ def _decide(
     mixture = {c: part for c, part in zip(names, weights, strict=True) if c in proposals}
     labels = harden(problem.base, _mixture(mixture, proposals))
     if share < _LEAST_SHARE or not _keeps_classes(problem, labels):
-        needed = f"{_LEAST_SHARE * _SURE:.2g} standard errors and {_LEAST_SHARE * _MIN_GAIN:g} nats in all are needed"
-        condition = f"do nothing was best: of the repair, {told}; {needed}"
+        belief = f"the probability that it helps is {share:.2f}, and {_LEAST_SHARE:.2f} is needed"
+        condition = f"do nothing was best: of the repair, {told}; {belief}"
         return _unchanged(problem, doubt, history(nothing), condition, losses[0])
     others = [
         chosen(shares, losses[i])
@@ -406,14 +396,6 @@ def _decide(
     others.append(_unchanged(problem, doubt, history(nothing), "do nothing", losses[0]))
     others.sort(key=lambda other: float(np.average(other.losses[1], weights=weight)))  # type: ignore[index]
     return replace(chosen(weights, average), others=tuple(others))
-
-
-def _share_of_repair(gains: Array, weight: Array) -> float:
-    """The share of a repair in what is trained on, for its gains (n_val,) over doing nothing."""
-    gain, error = mean_and_error(gains, weight)
-    if gain <= 0.0:
-        return 0.0
-    return min(1.0, gain / max(_SURE * error, np.finfo(np.float64).tiny), gain * np.count_nonzero(weight) / _MIN_GAIN)
 
 
 def _chosen(

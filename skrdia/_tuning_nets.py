@@ -54,9 +54,9 @@ from skrdia._tuning import (
     _keeps_classes,
     _line,
     _unchanged,
-    mean_and_error,
     too_few_rows,
 )
+from skrdia._weighing import mean_and_error
 from skrdia.strategies import STRATEGIES
 from skrdia.views import as_view
 from skrdia.views._base import Array

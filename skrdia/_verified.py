@@ -211,7 +211,7 @@ def check_verified(
     n = len(given)
     by_others = np.concatenate([predictions.proba, predictions.proba_val], axis=1)
     weights = np.concatenate([weight, np.ones(len(verified))])
-    alone = fit_noise_model(by_others, np.vstack([given, came]), weights)
+    alone = fit_noise_model(by_others, np.vstack([given, came]), weights, like=predictions.noise)
     shares = verified[known].mean(axis=0)
     expected = np.average(alone.posterior[:n], axis=0, weights=weight)
     is_given = given.any(axis=0)
@@ -279,20 +279,20 @@ def _together(scores: Array, given: Array, weight: Array, verified: Array) -> tu
     """P(wrong), and the probability (n_val,) that each verified label is wrong if some are."""
     n, n_classes = len(given) - len(verified), verified.shape[1]
 
-    def fit(V: Array) -> tuple[float, Array]:
+    def fit(V: Array, like: NoiseModel | None = None) -> tuple[float, Array, NoiseModel]:
         allowed = np.vstack([np.ones((n, n_classes)), np.maximum(verified @ V.T, _SMALLEST)])
         allowed[n:][~verified.any(axis=1)] = 1.0
-        found = fit_noise_model(scores, given, weight, allowed)
+        found = fit_noise_model(scores, given, weight, allowed, like=like)
         joint = found.right * (given @ found.channel.T + 1.0 - given.sum(axis=1, keepdims=True)) * allowed
         total = np.maximum(joint.sum(axis=1), _SMALLEST)
-        return float(np.log(total) @ _counted(weight)), (joint / total[:, None])[n:]
+        return float(np.log(total) @ _counted(weight)), (joint / total[:, None])[n:], found
 
-    without, posterior = fit(np.eye(n_classes))
+    without, posterior, noise = fit(np.eye(n_classes))
     by_themselves = _among_themselves(scores[:, n:], verified)
     best, wrong = -np.inf, by_themselves[1]
     posterior = _spread(verified, wrong, scores[:, n:].mean(axis=0))
     for _ in range(_MAX_PASSES):
-        value, posterior = fit(_channel(posterior, verified))
+        value, posterior, _ = fit(_channel(posterior, verified), noise)
         if value > best:
             best, wrong = value, 1.0 - (posterior * verified).sum(axis=1)
     return float(expit(best - without - _NATS_PER_CLASS * n_classes - _NATS)), wrong
