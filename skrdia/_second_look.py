@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,14 @@ def look_at_verified(
     )
     if min(len(splits), len(splits_val)) < 2:  # a single group
         return None
+    ask = partial(predict_given, model, classes=rows.classes, seed=seed, cache=cache)
     if predictions is not None:
         by_others = predictions.take(at, np.arange(len(judged)))
     else:
-        targets = given * weight[:, None]
-        by_others = predict_given(model, X, targets, rows.classes, splits, fold.X_val, seed=seed, cache=cache)
-    few = {"seed": seed, "cache": cache, "with_trees": False}
-    own = predict_given(model, fold.X_val, judged, rows.classes, splits_val, X, **few)
+        among: dict[str, Any] = {"groups": groups, "groups_val": rows.groups_val}
+        by_others = ask(X, given * weight[:, None], splits=splits, X_val=fold.X_val, **among)
+    among = {"groups": rows.groups_val, "groups_val": groups}
+    own = ask(fold.X_val, judged, splits=splits_val, X_val=X, with_trees=False, **among)
     by_others, own = _told(by_others, len(rows.classes)), _told(own, len(rows.classes))
     return check_verified(by_others, own, given, weight, judged)
 

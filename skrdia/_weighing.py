@@ -33,7 +33,7 @@ from skrdia.views._base import Array
 __all__ = ["mean_and_error", "prior_of", "row_counts", "share_of_repair", "weights_of"]
 
 _PRIOR, _PRIOR_ROWS, _OF_GIVEN_LABELS = 400.0, (1.0, 8.0), 0.8
-"""What the prior is worth in rows, times n_val, and between which numbers; the share that `OF_GIVEN_LABELS` have of what
+"""What the prior is worth in rows, times n_val, and its bounds; the share that `OF_GIVEN_LABELS` have of what
 is not on doing nothing.
 """
 _SMALLEST_WEIGHT = 0.01

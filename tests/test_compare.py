@@ -133,6 +133,7 @@ def test_every_method_is_what_it_says(wine, cleanlab):
     assert result.n_untrusted == 90
 
 
+@pytest.mark.slow
 def test_repair_beats_everything_on_flipped_labels(cancer):
     X, y, trusted = cancer
     result = compare_strategies(

@@ -273,7 +273,7 @@ def test_repr_and_length(ledger):
     assert ledger != "a ledger"
 
 
-@pytest.mark.parametrize("way", ["relabel", "drop", "soft", "auto"])
+@pytest.mark.parametrize("way", ["relabel", "drop", "soft", pytest.param("auto", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_refit_honours_decisions(table, table3, way, classes):
     data = table if classes == 2 else table3

@@ -251,7 +251,9 @@ def pairs_of(clf):
     return {} if came is None else dict(zip(came["row"].tolist(), came["label"].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("way", [{"alpha": 0.3}, {"alpha": 0.3, "strategy": "drop"}, {}])
+@pytest.mark.parametrize(
+    "way", [{"alpha": 0.3}, {"alpha": 0.3, "strategy": "drop"}, pytest.param({}, marks=pytest.mark.slow)]
+)
 def test_decisions_on_a_ledger_are_pairs(evidences, way):
     X, y, _, _ = rows()
     y, table = NAMES[y], make_table("wine")

@@ -233,6 +233,7 @@ def test_ends_are_plain_fits():
         np.testing.assert_allclose(found, model.predict_proba(data.X_test), atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "refit_on"), [("auto", "all"), ("auto on training rows", "train")])
 def test_auto_is_the_classifier_as_it_comes(name, refit_on):
     task = task_of(0.4, 1)

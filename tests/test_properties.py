@@ -182,13 +182,13 @@ QUICKLY = {"suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.parametrize("containers", CONTAINERS)
-@settings(max_examples=20, **QUICKLY)
+@settings(max_examples=8, **QUICKLY)
 @given(data=st.data())
 def test_any_call_fits_or_names_an_argument(containers, data):
     outcome(drawn(data, containers=CONTAINERS[containers]), again=True)
 
 
-@settings(max_examples=4, **QUICKLY)
+@settings(max_examples=2, **QUICKLY)
 @given(data=st.data())
 def test_any_choice_fits_or_names_an_argument(data):
     outcome(drawn(data, auto=True))
@@ -217,7 +217,7 @@ def share_that_fits(n_cases):
     return np.mean(valid)
 
 
-@pytest.mark.parametrize("n_cases", [50, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_cases", [15, pytest.param(500, marks=pytest.mark.slow)])
 def test_most_valid_calls_fit(n_cases):
     share = share_that_fits(n_cases)
     print(f"{share:.1%} of the valid calls fit")

@@ -47,7 +47,7 @@ def noisy(name, kind, rate):
         ("cancer", "symmetric", 0.3, 0.7),
         ("cancer", "one-sided", 0.6, 0.7),
         ("cancer", "group", 0.7, 0.7),
-        ("digits", "symmetric", 0.4, 0.7),
+        pytest.param("digits", "symmetric", 0.4, 0.7, marks=pytest.mark.slow),
         pytest.param("digits", "symmetric", 0.8, 0.7, marks=pytest.mark.slow),
         pytest.param("digits", "pair", 0.3, 0.7, marks=pytest.mark.slow),
     ],
@@ -62,7 +62,7 @@ def test_most_of_the_harm_is_undone_whatever_is_wrong(name, kind, rate, least):
     assert clf.harmful_mask_[wrong].mean() > clf.harmful_mask_[~wrong].mean() + 0.5
 
 
-@pytest.mark.parametrize("name", ["breast_cancer", "cancer", "digits", "wine"])
+@pytest.mark.parametrize("name", ["breast_cancer", "cancer", "wine", pytest.param("digits", marks=pytest.mark.slow)])
 def test_little_is_done_where_nothing_is_wrong(name):
     data = make_table(name, rate=0.0)
     clf = RDIAClassifier().fit(data.X, data.y, **data.val)

@@ -279,7 +279,9 @@ def test_rows_that_no_fold_tests_are_left_alone(cv, alpha):
     np.testing.assert_array_equal(clf.relabeled_y_[~tested], y[~tested])
 
 
-@pytest.mark.parametrize("params", [{"cv": KFold(4)}, {"cv": 3, "alpha": 0.7}, {}])
+@pytest.mark.parametrize(
+    "params", [{"cv": KFold(4)}, {"cv": 3, "alpha": 0.7}, pytest.param({}, marks=pytest.mark.slow)]
+)
 def test_the_number_of_jobs_changes_nothing(params):
     X, y, trusted, _, _ = rows(120)
     fits = [
