@@ -27,7 +27,7 @@ verified labels look wrong nothing is believed: s_i = 0.
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is not told of the verified labels), and n_val rows, the difference is more than chance where
 
-    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + d^2 / 4)      has a tail, times K - 1, of less than 0.01,
+    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + (d / 3.29)^2)    has a tail, times K - 1, below 0.03,
 
 d the width of the interval for the share of wrong labels, over the classes that both kinds of rows have.
 
@@ -73,7 +73,8 @@ _SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 """P(wrong), share and number of wrong verified labels from which on they are told."""
 _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
-_LEVEL, _SHARE_ERROR = 0.01, 0.05
+_LEVEL, _SHARE_ERROR, _WIDTH = 0.03, 0.05, 2.0 * norm.isf(0.05)
+"""Chance of a false alarm; error of the expected shares, for what the model leaves out; an interval, in errors."""
 _KNOWN, _BETTER = 0.01, 1.0
 """Share of wrong labels among the others from which on their models may doubt verified ones; standard errors by which
 verified rows must tell more of each other to be believed instead."""
@@ -330,7 +331,7 @@ def _differ(shares: Array, expected: Array, n_val: int, interval: tuple[float, f
     if common.sum() < 2:
         return False
     shares, expected = (part[common] / part[common].sum() for part in (shares, expected))
-    unsure = _SHARE_ERROR**2 + (interval[1] - interval[0]) ** 2 / 4.0
+    unsure = _SHARE_ERROR**2 + ((interval[1] - interval[0]) / _WIDTH) ** 2
     z = np.abs(shares - expected) / np.sqrt(expected * (1.0 - expected) / max(1, n_val) + unsure)
     return bool(2.0 * norm.sf(z.max()) * (len(shares) - 1) < _LEVEL)
 
