@@ -27,7 +27,7 @@ verified labels look wrong nothing is believed: s_i = 0.
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is not told of the verified labels), and n_val rows, the difference is more than chance where
 
-    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + (d / 3.29)^2)    has a tail, times K - 1, below 0.03,
+    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + (d / 3.29)^2)    has a tail, times K - 1, below 0.02,
 
 d the width of the interval for the share of wrong labels, over the classes that both kinds of rows have.
 
@@ -73,7 +73,7 @@ _SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 """P(wrong), share and number of wrong verified labels from which on they are told."""
 _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
-_LEVEL, _SHARE_ERROR, _WIDTH = 0.03, 0.05, 2.0 * norm.isf(0.05)
+_LEVEL, _SHARE_ERROR, _WIDTH = 0.02, 0.05, 2.0 * norm.isf(0.05)
 """Chance of a false alarm; error of the expected shares, for what the model leaves out; an interval, in errors."""
 _KNOWN, _BETTER = 0.01, 1.0
 """Share of wrong labels among the others from which on their models may doubt verified ones; standard errors by which
