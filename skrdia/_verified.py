@@ -88,7 +88,7 @@ _NEGLIGIBLE = 0.01
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VerifiedCheck:
     """What is to be thought of n_val verified rows.
 

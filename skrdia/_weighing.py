@@ -53,7 +53,7 @@ def prior_of(names: list[Candidate], is_clean: float) -> Array:
 
 def weights_of(losses: Array, counts: Array, prior: Array) -> Array:
     """Stacking weights of the candidates; small ones become zero."""
-    strength = float(np.clip(_PRIOR / max(1, np.count_nonzero(counts)), *_PRIOR_ROWS))
+    strength = float(np.clip(_PRIOR / max(1, int(np.count_nonzero(counts))), *_PRIOR_ROWS))
     weights = stacking_weights(np.exp(-losses), counts, prior, strength)
     weights[weights < _SMALLEST_WEIGHT] = 0.0
     return weights / weights.sum()

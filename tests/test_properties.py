@@ -4,6 +4,7 @@ import copy
 import re
 import warnings
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from inspect import signature
 
 import numpy as np
@@ -57,6 +58,8 @@ def same(one, other):
         return False
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if is_dataclass(one):
+        return same(vars(one), vars(other))
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     if sparse.issparse(one):
