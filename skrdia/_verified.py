@@ -27,9 +27,10 @@ verified labels look wrong nothing is believed: s_i = 0.
 Other shares. With f (K,) the shares of the verified labels, e those of the right labels of the other rows by the noise
 model (which is not told of the verified labels), and n_val rows, the difference is more than chance where
 
-    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + (d / 3.29)^2)    has a tail, times K - 1, below 0.02,
+    max_k |f_k - e_k| / sqrt(e_k (1 - e_k) / n_val + 0.05^2 + d^2)              has a tail, times K - 1, below 0.02,
 
-d the width of the interval for the share of wrong labels, over the classes that both kinds of rows have.
+over the classes that both kinds of rows have, d = h / (1 - r K / (K - 1)), with r the share of wrong labels and h its
+standard deviation, the interval over 3.29: the more labels are wrong, the less those as given say of the shares.
 
 Then either labels are wrong in one direction, or the sample is not random. In the first case the rows themselves are
 alike; in the second they are as of the classes f. Along u = (f - e) / |f - e|,
@@ -73,6 +74,7 @@ _SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 """P(wrong), share and number of wrong verified labels from which on they are told."""
 _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
+_LEAST_TOLD = 0.1
 _LEVEL, _SHARE_ERROR, _WIDTH = 0.02, 0.05, 2.0 * norm.isf(0.05)
 """Chance of a false alarm; error of the expected shares, for what the model leaves out; an interval, in errors."""
 _KNOWN, _BETTER = 0.01, 1.0
@@ -216,7 +218,7 @@ def check_verified(
     shares = verified[known].mean(axis=0)
     expected = np.average(alone.posterior[:n], axis=0, weights=weight)
     is_given = given.any(axis=0)
-    is_shifted = _differ(shares, np.where(is_given, expected, 0.0), int(known.sum()), alone.interval)
+    is_shifted = _differ(shares, np.where(is_given, expected, 0.0), int(known.sum()), alone)
     not_random = _not_random(alone, weight, verified[known], shares, expected, n, known) if is_shifted else 0.0
     if not_random > 0.5:
         right = alone.right[n:]
@@ -326,12 +328,14 @@ def _among_themselves(scores: Array, verified: Array) -> tuple[float, Array]:
     return chance, np.clip(doubt / max(chance, 1e-3), 0.0, 1.0)
 
 
-def _differ(shares: Array, expected: Array, n_val: int, interval: tuple[float, float]) -> bool:
+def _differ(shares: Array, expected: Array, n_val: int, alone: NoiseModel) -> bool:
+    n_classes, (low, high) = len(shares), alone.interval
     common = (shares > 0.0) & (expected > 0.0)
     if common.sum() < 2:
         return False
     shares, expected = (part[common] / part[common].sum() for part in (shares, expected))
-    unsure = _SHARE_ERROR**2 + ((interval[1] - interval[0]) / _WIDTH) ** 2
+    told = max(_LEAST_TOLD, 1.0 - alone.rate * n_classes / (n_classes - 1))
+    unsure = _SHARE_ERROR**2 + ((high - low) / _WIDTH / told) ** 2
     z = np.abs(shares - expected) / np.sqrt(expected * (1.0 - expected) / max(1, n_val) + unsure)
     return bool(2.0 * norm.sf(z.max()) * (len(shares) - 1) < _LEVEL)
 
