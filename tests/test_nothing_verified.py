@@ -195,3 +195,15 @@ def test_pairs_show_errors_that_the_columns_explain():
     assert (clf.relabeled_y_ == right)[~trusted].mean() > 0.95 > (given == right)[~trusted].mean()
     low, high = clf.noise_rate_interval_
     assert low <= (given != right)[~trusted].mean() <= high
+
+
+def test_trees_are_given_no_rows_for_a_trace_of_doubt():
+    """They count rows, whatever these weigh; a linear model takes each trace for what it is."""
+    data = make_table("cancer", rate=0.2)
+    trees = RDIAClassifier(HistGradientBoostingClassifier(max_iter=10)).fit(data.X, data.y)
+    linear = RDIAClassifier(LogisticRegression(max_iter=300), random_state=0).fit(data.X, data.y)
+    for clf in (trees, linear):
+        np.testing.assert_allclose(clf.targets_.sum(axis=1), 1.0)
+    assert trees.targets_[trees.targets_ > 0.0].min() >= 0.05
+    assert linear.targets_[linear.targets_ > 0.0].min() < 0.05
+    assert trees.harmful_mask_.any()
