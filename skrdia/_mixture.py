@@ -39,7 +39,7 @@ _COMPONENTS, _MOST_ROWS = 60, 100_000
 _N_TREES, _LEAF = 100, 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Probabilities of the labels as given by M models that had not seen the rows.
 

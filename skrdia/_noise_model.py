@@ -37,7 +37,7 @@ ECML 2012. The priors were chosen on seven tables, and are reported on others in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -70,7 +70,7 @@ _RULE_OF_THREE = 3.0
 """Wrong labels of which none may show, with a probability of 0.05."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseModel:
     """What the model of the labels as given says of n rows and K classes.
 
@@ -95,7 +95,7 @@ class NoiseModel:
     channel: Array
     rates: Array
     weights: Array
-    fits: Array = field(repr=False)
+    fits: Array
 
     @property
     def rate(self) -> float:
