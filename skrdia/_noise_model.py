@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtr, softmax
 
+from skrdia._means import row_counts
 from skrdia.views._base import Array
 
 __all__ = ["NoiseModel", "fit_noise_model"]
@@ -168,13 +169,16 @@ def fit_noise_model(
     own = every.sample(_MAX_ROWS, np.random.RandomState(seed)) if len(given) > _MAX_ROWS else every
     n_classes = given.shape[1]
     grid = _GRID[0.95 * (1.0 - 1.0 / n_classes) > _GRID]
-    values, fits = np.full(len(grid), -np.inf), np.empty((len(grid), len(own.start)))
-    params = own.maximise(0.0, own.start)[1] if like is None else own.start
-    for i, error in enumerate(grid):
-        params = params if like is None else like.fits[i]
-        if like is None or like.is_likely[i]:
+    values = np.full(len(grid), -np.inf)
+    if like is None:
+        fits, params = np.empty((len(grid), len(own.start))), own.maximise(0.0, own.start)[1]
+        for i, error in enumerate(grid):
             values[i], params = own.maximise(error, params)
-        fits[i] = params
+            fits[i] = params
+    else:
+        fits = like.fits.copy()
+        for point in np.flatnonzero(like.is_likely):
+            values[point], fits[point] = own.maximise(grid[point], fits[point])
     return _average(every, grid, fits, softmax(values + _log_prior(grid)))
 
 
@@ -293,7 +297,7 @@ class _Likelihood:
     @cached_property
     def _weight(self) -> Array:
         """Weights that sum to the number of rows of positive weight."""
-        return self.weight * np.count_nonzero(self.weight) / self.weight.sum()
+        return row_counts(self.weight)
 
     @cached_property
     def _is_unknown(self) -> Array:

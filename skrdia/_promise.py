@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from skrdia._means import mean_and_error
 from skrdia.views._base import Array
 
 __all__ = ["excess_loss", "keep_promise"]
@@ -58,11 +59,10 @@ def excess_loss(delivered: Array, held_out: Array, weight: Array, seen: Array | 
     -------
     float
     """
-    share, n = weight / weight.sum(), int(np.count_nonzero(weight))
+    n = int(np.count_nonzero(weight))
     reference = held_out if seen is None else (held_out + seen) / 2.0
     pairs = np.where(weight > 0.0, delivered - reference, 0.0)
-    excess, promised = float(share @ pairs), float(share @ held_out)
-    error = float(np.sqrt(n / max(1, n - 1) * (share**2 @ (pairs - excess) ** 2)))
+    (excess, error), promised = mean_and_error(pairs, weight), float(weight @ held_out / weight.sum())
     is_broken = excess > max(_MIN_STANDARD_ERRORS * error, _MIN_NATS / n, _MIN_SHARE * promised)
     return excess if is_broken else 0.0
 

@@ -33,13 +33,14 @@ from threadpoolctl import threadpool_limits
 
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
 from skrdia._evidence import Evidence
+from skrdia._means import mean_and_error, row_counts
 from skrdia._mixture import Predictions
 from skrdia._out_of_fold import group_folds
 from skrdia._progress import tell
 from skrdia._repair import keep_classes, propose, unjudged
 from skrdia._rows import stack, take
 from skrdia._train import fit_targets, last_step, predict_targets, safe_log, takes_weights
-from skrdia._weighing import mean_and_error, prior_of, row_counts, share_of_repair, weights_of
+from skrdia._weighing import prior_of, share_of_repair, weights_of
 from skrdia.signals._table import SIGNALS
 from skrdia.strategies import STRATEGIES
 from skrdia.views._base import DEFAULTS, Array, Options

@@ -42,6 +42,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
 from skrdia._influence import solve_influence
 from skrdia._label_posterior import label_posterior
+from skrdia._means import mean_and_error
 from skrdia._out_of_fold import group_folds
 from skrdia._promise import excess_loss, keep_promise
 from skrdia._repair import propose
@@ -56,7 +57,6 @@ from skrdia._tuning import (
     _unchanged,
     too_few_rows,
 )
-from skrdia._weighing import mean_and_error
 from skrdia.strategies import STRATEGIES
 from skrdia.views import as_view
 from skrdia.views._base import Array

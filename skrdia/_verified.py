@@ -60,6 +60,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from skrdia._calibration import calibrated
+from skrdia._means import row_counts
 from skrdia._mixture import Predictions
 from skrdia._noise_model import NoiseModel, fit_noise_model
 from skrdia._out_of_fold import N_FOLDS, folds
@@ -75,6 +76,7 @@ _SURE, _NATURAL, _MIN_WRONG = 0.97, 0.03, 3.0
 _MODEL_ERROR = 0.15
 """Relative standard deviation of the share of wrong labels, for what the model leaves out."""
 _LEAST_TOLD = 0.1
+"""Smallest of the factors 1 - r K / (K - 1)."""
 _LEVEL, _SHARE_ERROR, _WIDTH = 0.02, 0.05, 2.0 * norm.isf(0.05)
 """Chance of a false alarm; error of the expected shares, for what the model leaves out; an interval, in errors."""
 _KNOWN, _BETTER = 0.01, 1.0
@@ -155,7 +157,8 @@ class VerifiedCheck:
         )
 
     def _of_shares(self, classes: list[Any]) -> str:
-        order = np.argsort(-np.abs(self.shares - self.expected_shares), kind="stable")[:_SHOWN]
+        off = np.abs(self.shares - self.expected_shares).round(9)  # the same of two classes, but for rounding
+        order = np.argsort(-off, kind="stable")[:_SHOWN]
         named = ", ".join(
             f"{self.shares[k]:.0%} {classes[k]!r} where {self.expected_shares[k]:.0%} are expected"
             for k in order[: 1 if len(classes) == 2 else 3]
@@ -288,7 +291,7 @@ def _together(scores: Array, given: Array, weight: Array, verified: Array) -> tu
         found = fit_noise_model(scores, given, weight, allowed, like=like)
         joint = found.right * (given @ found.channel.T + 1.0 - given.sum(axis=1, keepdims=True)) * allowed
         total = np.maximum(joint.sum(axis=1), _SMALLEST)
-        return float(np.log(total) @ _counted(weight)), (joint / total[:, None])[n:], found
+        return float(np.log(total) @ row_counts(weight)), (joint / total[:, None])[n:], found
 
     without, posterior, noise = fit(np.eye(n_classes))
     by_themselves = _among_themselves(scores[:, n:], verified)
@@ -299,10 +302,6 @@ def _together(scores: Array, given: Array, weight: Array, verified: Array) -> tu
         if value > best:
             best, wrong = value, 1.0 - (posterior * verified).sum(axis=1)
     return float(expit(best - without - _NATS_PER_CLASS * n_classes - _NATS)), wrong
-
-
-def _counted(weight: Array) -> Array:
-    return np.asarray(weight * np.count_nonzero(weight) / weight.sum())
 
 
 def _spread(verified: Array, wrong: Array, proba: Array) -> Array:

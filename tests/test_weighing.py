@@ -6,7 +6,8 @@ from scipy.stats import norm
 
 from skrdia import RDIAClassifier
 from skrdia._candidates import NOTHING, TRUSTED_ONLY, Candidate
-from skrdia._weighing import mean_and_error, prior_of, row_counts, share_of_repair, weights_of
+from skrdia._means import mean_and_error, row_counts
+from skrdia._weighing import prior_of, share_of_repair, weights_of
 from skrdia.datasets import flip_labels
 
 from .conftest import make_table

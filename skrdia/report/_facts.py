@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrdia._ledger_columns import ACTIONS
-from skrdia._weighing import mean_and_error
+from skrdia._means import mean_and_error
 
 __all__ = ["Facts", "Loss"]
 
