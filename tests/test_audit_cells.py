@@ -109,6 +109,7 @@ def test_merged_labels_are_written_and_the_cells_kept_beside_them(tmp_path):
     assert set(table.column("y")) == {"good", "bad"}
     assert table.column("old_label") == cells["y"]
     merged = [i for i, decision in enumerate(table.column("decision")) if decision == "merged"]
+    assert merged
     assert all(cells["y"][i].strip().lower() == table.column("y")[i] for i in merged)
 
 

@@ -138,7 +138,7 @@ def test_verdict_by_setting(table, expected, params):
 def test_nothing_worth_changing():
     from tests.conftest import make_table
 
-    table = make_table("wine", rate=0.0)
+    table = make_table("breast_cancer", rate=0.0)
     clf = fit(table)
     summary = summarise(clf)
     assert clf.termination_condition_.startswith("do nothing")
